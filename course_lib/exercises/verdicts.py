@@ -1,0 +1,125 @@
+"""The verdicts of the check protocol, and what a check found."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from course_lib.exercises.feedback import Panel, Tone
+
+Status = Literal["correct", "not_yet", "not_attempted", "error", "timed_out", "checker_error"]
+
+_HEADINGS: dict[Status, tuple[str, Tone]] = {
+    "correct": ("Correct", "good"),
+    "not_yet": ("Not yet", "wrong"),
+    "not_attempted": ("Not attempted yet", "plain"),
+    "error": ("Error in your code", "fault"),
+    "timed_out": ("Out of time", "fault"),
+    "checker_error": ("The check failed, not you", "fault"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """The one case that a wrong answer failed.
+
+    Args:
+        given: what the answer was called with, as text.
+        expected: what a right answer gives, as text.
+        got: what this answer gave, as text.
+        made_up: the check invented these values, so a password in them is shown: it is what the case is about.
+    """
+
+    given: str
+    expected: str
+    got: str
+    made_up: bool = False
+
+
+class NotYet(Exception):
+    """The answer is wrong.
+
+    Args:
+        message: what is wrong and what to do next; `code` in backticks.
+        misconception: id of the misunderstanding behind it, such as ``"keeps-sslmode"``.
+        case: the case that failed.
+    """
+
+    def __init__(self, message: str, *, misconception: str | None = None, case: Case | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.misconception = misconception
+        self.case = case
+
+
+class NotAttempted(Exception):
+    """The starter is untouched."""
+
+
+class AnswerError(Exception):
+    """Something that the learner configured raised while our code used it."""
+
+    def __init__(self, doing: str) -> None:
+        super().__init__(doing)
+        self.doing = doing
+
+
+@asynccontextmanager
+async def using_answer(doing: str) -> AsyncIterator[None]:
+    """Within this block, an exception is the answer's: our code uses what the learner made.
+
+    Args:
+        doing: what is being tried, to follow the word "while": ``"opening a connection with your engine"``.
+
+    Raises:
+        AnswerError: in place of any exception that is not a verdict.
+    """
+    try:
+        yield
+    except (NotYet, NotAttempted, AnswerError):
+        raise
+    except Exception as error:
+        raise AnswerError(doing) from error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found.
+
+    Args:
+        exercise: the exercise's id, such as ``"02.1"``.
+        status: one of the six verdicts.
+        message: plain text, what to do next.
+        misconception: id of the recognised misunderstanding, or None.
+        case: the case that failed, or None.
+        traceback: the learner's own lines of the traceback, or "".
+        note: a line about something besides the verdict, such as progress that could not be saved.
+    """
+
+    exercise: str
+    status: Status
+    message: str
+    misconception: str | None = None
+    case: Case | None = None
+    traceback: str = ""
+    note: str = ""
+
+    def __bool__(self) -> bool:
+        return self.status == "correct"
+
+    def panel(self) -> Panel:
+        """The outcome as it is shown: the verdict first, then the case that failed, then the next step."""
+        heading, tone = _HEADINGS[self.status]
+        rows = (
+            (("Called with", self.case.given), ("Expected", self.case.expected), ("Got", self.case.got))
+            if self.case
+            else ()
+        )
+        reveal = self.case is not None and self.case.made_up
+        return Panel(heading, self.message, tone, rows, self.traceback, self.note, reveal)
+
+    def __repr__(self) -> str:
+        return repr(self.panel())
+
+    def _repr_html_(self) -> str:
+        return self.panel()._repr_html_()

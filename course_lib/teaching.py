@@ -1,0 +1,144 @@
+"""What lessons are made of besides demos: a prediction before a run, and an error that is meant to happen."""
+
+import asyncio
+import contextlib
+import html
+import re
+from types import TracebackType
+from typing import Any, Self
+
+from course_lib.exercises import progress
+from course_lib.exercises.feedback import Panel, masked
+from course_lib.exercises.tracebacks import one_line
+
+
+class ExpectedErrorMissing(AssertionError):
+    """A demo that was meant to fail did not fail, so what the lesson says about it would be wrong."""
+
+
+class expect_error:
+    """A ``with`` block that must raise a certain exception, and shows it in a line when it does.
+
+    Works around ``await`` as well. Anything else than the named exception fails the cell: no exception at all,
+    another type, or a message without ``match``.
+
+    Args:
+        expected: the exception type, or several.
+        match: a regular expression that must be found in the message.
+        show: print type and message, as a demo wants it.
+
+    After the block, ``caught`` (from ``with expect_error(...) as caught``) has ``caught.error``, the exception.
+    """
+
+    def __init__(
+        self,
+        expected: type[BaseException] | tuple[type[BaseException], ...],
+        *,
+        match: str = "",
+        show: bool = True,
+    ) -> None:
+        self.expected = expected
+        self.match = match
+        self.show = show
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        wanted = self.expected if isinstance(self.expected, tuple) else (self.expected,)
+        names = " or ".join(each.__name__ for each in wanted)
+        if error is None:
+            raise ExpectedErrorMissing(f"expected {names}, but nothing was raised")
+        if not isinstance(error, wanted):
+            return False
+        if self.match and not re.search(self.match, str(error)):
+            raise ExpectedErrorMissing(
+                f"{type(error).__name__} was raised as expected, but its message lacks {self.match!r}: "
+                f"{masked(str(error))}"
+            ) from error
+        self.error = error
+        if self.show:
+            print(masked(one_line(error)))
+        return True
+
+
+class Prediction:
+    """A question with a few answers to choose from, asked before a demo. Made by `predict`."""
+
+    def __init__(self, question: str, options: tuple[str, ...]) -> None:
+        self.question = question
+        self.options = options
+        self.guess: str | None = None
+        self._status: Any = None
+        self._saving: set[asyncio.Task[str]] = set()
+
+    def choose(self, option: object) -> None:
+        """Record a guess: what a button does, and the way without buttons.
+
+        Args:
+            option: one of the options.
+
+        Raises:
+            ValueError: it is none of the options.
+        """
+        text = str(option)
+        if text not in self.options:
+            raise ValueError(f"{text!r} is none of the answers. Choose one of: {', '.join(self.options)}.")
+        self.guess = text
+        if self._status is not None:
+            self._status.value = f"Your guess: {text}. Now run the next cell."
+        with contextlib.suppress(RuntimeError):  # without a running event loop the guess lives in this object only
+            saving = asyncio.get_running_loop().create_task(progress.record_guess(self.question, text))
+            self._saving.add(saving)
+            saving.add_done_callback(self._saving.discard)
+
+    def compare(self, measured: object) -> Panel:
+        """Show the guess beside what was measured.
+
+        Args:
+            measured: what the demo found; compared as text.
+
+        Returns:
+            A panel, which a notebook displays.
+        """
+        found = str(measured)
+        if self.guess is None:
+            return Panel("Measured", f"{self.question}", rows=(("Your guess", "none"), ("Measured", found)))
+        rows = (("Your guess", self.guess), ("Measured", found))
+        if self.guess == found:
+            return Panel("As you predicted", self.question, "good", rows)
+        return Panel("A surprise", self.question, "plain", rows)
+
+    def __repr__(self) -> str:
+        options = "\n".join(f"  - {option}" for option in self.options)
+        return f"Predict: {self.question}\n{options}"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        # The text stands for the buttons wherever widgets don't run: GitHub, nbval, an exported page.
+        return {**self._buttons()._repr_mimebundle_(), "text/plain": repr(self)}
+
+    def _buttons(self) -> Any:
+        import ipywidgets  # here, so that the library is quick to import where no notebook runs
+
+        question = ipywidgets.HTML(f"<strong>Predict:</strong> {html.escape(self.question)}")
+        buttons = ipywidgets.ToggleButtons(options=self.options, value=self.guess, tooltips=self.options)
+        buttons.style.button_width = "auto"
+        self._status = ipywidgets.HTML("Choose one, then run the next cell.")
+        buttons.observe(lambda change: self.choose(change["new"]), names="value")
+        return ipywidgets.VBox([question, buttons, self._status])
+
+
+def predict(question: str, options: list[object]) -> Prediction:
+    """Ask for a guess before a demo. Nothing depends on it: whoever skips it goes on.
+
+    Args:
+        question: what will be measured.
+        options: the answers to choose from, two to five.
+
+    Returns:
+        The prediction: display it for its buttons, later call ``compare(measured)``.
+    """
+    return Prediction(question, tuple(str(option) for option in options))

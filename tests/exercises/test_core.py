@@ -1,0 +1,259 @@
+"""The check protocol: which verdict does which kind of answer get, and does the kernel stay usable?"""
+
+import asyncio
+import gc
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import course_lib
+from course_lib.exercises.core import Case, Exercise, NotAttempted, NotYet, exercise, using_answer
+
+
+def learner(source: str) -> object:
+    """Define ``answer`` as a learner's cell does: its lines belong to no file of ours."""
+    namespace: dict[str, object] = {}
+    exec(compile(source, "<cell>", "exec"), namespace)
+    return namespace["answer"]
+
+
+@exercise("99.1", title="Return 42", hints=("Think of a number.", "It is `42`."), seconds=0.5)
+async def q1(answer):
+    got = answer()
+    if hasattr(got, "__await__"):
+        got = await got
+    if got is None:
+        raise NotAttempted
+    if got != 42:
+        raise NotYet("Return `42`.", misconception="other-number", case=Case("()", "42", repr(got)))
+
+
+async def test_a_right_answer_is_correct() -> None:
+    outcome = await q1.check(lambda: 42)
+    assert outcome.status == "correct"
+    assert outcome
+    assert repr(outcome).startswith("✔ Correct\n")
+
+
+async def test_a_wrong_answer_names_its_misconception_and_the_case() -> None:
+    outcome = await q1.check(lambda: 41)
+    assert (outcome.status, outcome.misconception) == ("not_yet", "other-number")
+    assert not outcome
+    for part in ("Not yet", "Return `42`.", "Expected", "42", "Got", "41"):
+        assert part in repr(outcome)
+
+
+@pytest.mark.parametrize("answer", [..., lambda: None])
+async def test_an_untouched_starter_is_not_attempted(answer: object) -> None:
+    assert (await q1.check(answer)).status == "not_attempted"
+
+
+async def test_an_exception_in_the_answer_shows_the_learners_lines_only() -> None:
+    outcome = await q1.check(learner("def answer():\n    return helper()\ndef helper():\n    return 1 / 0\n"))
+    assert outcome.status == "error"
+    assert outcome.traceback.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    assert "line 4 of your cell, in helper" in outcome.traceback
+    assert "core.py" not in outcome.traceback
+    assert os.sep not in outcome.traceback
+
+
+async def test_an_assertion_of_the_learners_own_is_an_error_and_no_verdict() -> None:
+    outcome = await q1.check(learner("def answer():\n    assert False, 'mine'\n"))
+    assert outcome.status == "error"
+    assert "AssertionError: mine" in outcome.traceback
+
+
+async def test_endless_recursion_is_an_error_with_a_short_traceback() -> None:
+    outcome = await q1.check(learner("def answer():\n    return answer()\n"))
+    assert outcome.status == "error"
+    assert len(outcome.traceback.splitlines()) < 20
+
+
+async def test_a_failure_of_ours_says_that_it_is_ours() -> None:
+    namespace: dict[str, object] = {}
+    source = "async def broken(answer):\n    answer()\n    raise KeyError('ours')\n"
+    exec(compile(source, str(Path(course_lib.__file__).with_name("made_up.py")), "exec"), namespace)
+    broken = exercise("99.2", title="Broken check", hints=("None.",))(namespace["broken"])
+    outcome = await broken.check(learner("def answer():\n    return 1\n"))
+    assert outcome.status == "checker_error"
+    assert "our mistake" in outcome.message
+
+
+async def test_what_the_learner_configured_failing_in_our_code_is_the_learners_error() -> None:
+    @exercise("99.3", title="Use it", hints=("None.",))
+    async def uses(answer):
+        async with using_answer("calling your function"):
+            int(answer())
+
+    outcome = await uses.check(lambda: "x")
+    assert outcome.status == "error"
+    assert "While calling your function: ValueError" in outcome.message
+
+
+async def test_a_verdict_inside_a_task_group_is_still_a_verdict() -> None:
+    @exercise("99.4", title="Grouped", hints=("None.",))
+    async def grouped(answer):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+
+    async def fail() -> None:
+        raise NotYet("No.", misconception="grouped")
+
+    assert (await grouped.check(lambda: 1)).misconception == "grouped"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import asyncio\nasync def answer():\n    await asyncio.Event().wait()\n",
+        "import time\ndef answer():\n    time.sleep(60)\n",
+        "def answer():\n    while True:\n        pass\n",
+        "def answer():\n    while True:\n        try:\n            while True:\n                pass\n"
+        "        except BaseException:\n            pass\n",
+        "import asyncio\nasync def answer():\n    for _ in range(4):\n        try:\n"
+        "            await asyncio.sleep(9)\n        except asyncio.CancelledError:\n            pass\n",
+        "import threading\ndef answer():\n    threading.Lock().acquire() and threading.Event().wait()\n",
+    ],
+    ids=["awaits forever", "sleeps", "spins", "catches everything", "refuses to be cancelled", "waits for a thread"],
+)
+async def test_an_answer_that_does_not_end_is_stopped_and_the_loop_stays_usable(source: str) -> None:
+    began = time.monotonic()
+    outcome = await q1.check(learner(source))
+    assert outcome.status == "timed_out"
+    assert "99.1" in outcome.message
+    assert time.monotonic() - began < 10
+    assert await asyncio.wait_for(asyncio.sleep(0, "alive"), 5) == "alive"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sys\ndef answer():\n    sys.exit(3)\n",
+        "import sys, asyncio\nasync def leave():\n    sys.exit(3)\n"
+        "async def answer():\n    await asyncio.gather(leave(), asyncio.sleep(1))\n",
+        "import sys, asyncio\nasync def leave():\n    raise SystemExit\n"
+        "async def answer():\n    asyncio.create_task(leave())\n    await asyncio.sleep(9)\n",
+    ],
+    ids=["directly", "in gather", "in a task of its own"],
+)
+async def test_leaving_python_is_an_error_and_the_kernel_stays(source: str) -> None:
+    outcome = await q1.check(learner(source))
+    assert outcome.status in ("error", "timed_out")
+    assert await asyncio.sleep(0, "alive") == "alive"
+
+
+async def test_tasks_that_an_answer_leaves_running_are_ended_and_others_are_not() -> None:
+    ours = asyncio.create_task(asyncio.sleep(30))
+    before = asyncio.all_tasks()
+    source = "import asyncio\nasync def answer():\n    asyncio.create_task(asyncio.sleep(30))\n    return 42\n"
+    assert (await q1.check(learner(source))).status == "correct"
+    assert asyncio.all_tasks() == before
+    assert not ours.done()
+    ours.cancel()
+
+
+async def test_pressing_stop_ends_the_check_itself() -> None:
+    slow = Exercise("99.5", title="Slow", check=q1._check, hints=("None.",), seconds=30)
+    waiting = learner("import asyncio\nasync def answer():\n    await asyncio.sleep(30)\n")
+    task = asyncio.create_task(slow._outcome((waiting,)))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+
+
+async def test_engines_left_open_are_closed_and_older_ones_are_kept(tmp_path) -> None:
+    older = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/older.db")
+    async with older.connect() as connection:
+        await connection.execute(text("select 1"))
+
+    @exercise("99.6", title="Leak", hints=("None.",))
+    async def leaks(answer):
+        await answer()
+
+    source = (
+        "from sqlalchemy.ext.asyncio import create_async_engine\nkept = []\n"
+        "async def answer():\n"
+        f"    engine = create_async_engine('sqlite+aiosqlite:///{tmp_path}/new.db')\n"
+        "    leaked, other = await engine.connect(), await engine.connect()\n"
+        "    kept.append((engine, leaked, other, leaked.sync_connection.connection.driver_connection))\n"
+        "    await kept[0][2].close()\n"
+    )
+    answer = learner(source)
+    assert (await leaks.check(answer)).status == "correct"
+    engine, leaked, _, driver = answer.__globals__["kept"][0]
+    assert engine.pool.checkedin() == 0
+    with pytest.raises(ValueError, match=r"no active connection|Connection closed"):
+        await driver.execute("select 1")
+    answer.__globals__["kept"].clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        del engine, leaked, _
+        gc.collect()
+    assert older.pool.checkedin() == 1
+    await older.dispose()
+
+
+async def test_a_check_that_is_not_awaited_says_so_and_never_reads_as_passed() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pending = q1.check(lambda: 42)
+        assert "await q1.check(...)" in repr(pending)
+        assert not pending
+        with pytest.raises(AttributeError, match="has not run yet"):
+            _ = pending.status
+        del pending
+
+
+async def test_warnings_and_stderr_do_not_fail_a_right_answer() -> None:
+    source = (
+        "import sys, warnings\ndef answer():\n    warnings.warn('careful')\n    print('noise', file=sys.stderr)\n"
+        "    return 42\n"
+    )
+    assert (await q1.check(learner(source))).status == "correct"
+
+
+async def test_a_check_called_with_too_little_says_what_it_takes() -> None:
+    outcome = await q1.check()
+    assert outcome.status == "error"
+    assert "await q1.check(answer)" in outcome.message
+
+
+async def test_hints_come_one_at_a_time_and_end_with_the_solution() -> None:
+    fresh = Exercise("99.7", title="Hints", check=q1._check, hints=("One.", "Two."), seconds=1)
+    assert "One." in repr(fresh.hint())
+    assert "Two." in repr(fresh.hint())
+    assert "Two." in repr(fresh.hint())
+    assert "q1.solution()" in repr(fresh.hint(2))
+    assert "One." in repr(fresh.hint(1))
+    with pytest.raises(ValueError, match="hints 1 to 2"):
+        fresh.hint(3)
+
+
+async def test_attempts_are_recorded_and_looking_is_not(course_home) -> None:
+    from course_lib.exercises import progress
+
+    await q1.check(...)
+    assert await progress.standings() == {}
+    await q1.check(lambda: 41)
+    await q1.check(lambda: 42)
+    standing = (await progress.standings())["99.1"]
+    assert (standing.tries, standing.solved) == (2, True)
+
+
+def test_importing_the_protocol_does_not_load_heavy_packages() -> None:
+    import subprocess
+
+    code = (
+        "import sys, course_lib.exercises.core\n"
+        "heavy = ('ipywidgets', 'matplotlib', 'nbformat', 'jupytext', 'IPython')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

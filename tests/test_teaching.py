@@ -1,0 +1,73 @@
+"""`predict` and `expect_error`: do they show what was measured, and fail when a demo stops failing?"""
+
+import asyncio
+
+import pytest
+
+from course_lib.teaching import ExpectedErrorMissing, expect_error, predict
+
+
+def test_the_expected_error_is_shown_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    with expect_error(ValueError, match="literal") as caught:
+        int("x")
+    assert isinstance(caught.error, ValueError)
+    assert capsys.readouterr().out == "ValueError: invalid literal for int() with base 10: 'x'\n"
+
+
+async def test_it_works_around_await(capsys: pytest.CaptureFixture[str]) -> None:
+    with expect_error((TimeoutError, ValueError), show=False):
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(5)
+    assert capsys.readouterr().out == ""
+
+
+def test_no_error_fails_the_cell() -> None:
+    with pytest.raises(ExpectedErrorMissing, match="nothing was raised"), expect_error(ValueError):
+        pass
+
+
+def test_another_error_is_passed_on() -> None:
+    with pytest.raises(KeyError), expect_error(ValueError):
+        raise KeyError("other")
+
+
+def test_another_message_fails_the_cell() -> None:
+    with pytest.raises(ExpectedErrorMissing, match="lacks 'sslmode'"), expect_error(ValueError, match="sslmode"):
+        raise ValueError("something else")
+
+
+def test_a_password_in_the_message_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    with expect_error(ValueError):
+        raise ValueError("can't reach postgresql://app:hunter2@db.example/shop")
+    assert "hunter2" not in capsys.readouterr().out
+
+
+async def test_a_guess_is_shown_beside_the_measurement() -> None:
+    guess = predict("How many connections?", [0, 5])
+    assert "none" in repr(guess.compare(0))
+    guess.choose(5)
+    surprise = repr(guess.compare(0))
+    assert "A surprise" in surprise
+    assert "Your guess  5" in surprise
+    assert "Measured    0" in surprise
+    guess.choose("0")
+    assert "As you predicted" in repr(guess.compare(0))
+    await asyncio.gather(*guess._saving)
+
+
+def test_a_guess_that_is_no_option_is_refused() -> None:
+    with pytest.raises(ValueError, match="Choose one of: 0, 5"):
+        predict("How many?", [0, 5]).choose(7)
+
+
+def test_a_prediction_has_buttons_and_a_text_for_where_there_are_none() -> None:
+    guess = predict("How <many>?", ["none", "five"])
+    bundle = guess._repr_mimebundle_()
+    assert bundle["text/plain"] == "Predict: How <many>?\n  - none\n  - five"
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    buttons = guess._buttons()
+    question, choice, status = buttons.children
+    assert "How &lt;many&gt;?" in question.value
+    choice.value = "five"
+    assert guess.guess == "five"
+    assert "five" in status.value
