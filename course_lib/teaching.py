@@ -142,3 +142,34 @@ def predict(question: str, options: list[object]) -> Prediction:
         The prediction: display it for its buttons, later call ``compare(measured)``.
     """
     return Prediction(question, tuple(str(option) for option in options))
+
+
+_NEEDS = re.compile(r"#\s*needs PostgreSQL\b", re.IGNORECASE)
+
+
+def skip_what_is_missing() -> None:
+    """Say in one line if this machine has no PostgreSQL, and skip the cells that need it.
+
+    A lesson calls it in its first code cell. Where PostgreSQL is found it does nothing. Elsewhere, a later cell whose
+    first line is the comment ``# needs PostgreSQL`` prints that it was skipped, and all others run.
+    """
+    from IPython.core.getipython import get_ipython
+
+    from course_lib.servers import MissingBinaryError, find_postgres
+
+    shell = get_ipython()
+    try:
+        find_postgres()
+    except MissingBinaryError as error:
+        print(f"{error} Until then, cells that begin with '# needs PostgreSQL' are skipped.")
+        if shell is not None and _skip_cell not in shell.input_transformers_cleanup:
+            shell.input_transformers_cleanup.append(_skip_cell)
+    else:
+        if shell is not None and _skip_cell in shell.input_transformers_cleanup:
+            shell.input_transformers_cleanup.remove(_skip_cell)
+
+
+def _skip_cell(lines: list[str]) -> list[str]:
+    if lines and _NEEDS.match(lines[0]):
+        return ['print("Skipped: this cell needs PostgreSQL.")\n']
+    return lines

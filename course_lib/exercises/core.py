@@ -19,6 +19,7 @@ from course_lib.exercises.starters import untouched
 from course_lib.exercises.tracebacks import has_learner_frame, learner_traceback, one_line
 from course_lib.exercises.verdicts import AnswerError, Case, NotAttempted, NotYet, Outcome, Status, using_answer
 from course_lib.lessons import cell_source
+from course_lib.servers import ServerError
 
 __all__ = [
     "AnswerError",
@@ -198,6 +199,8 @@ class Exercise:
                 "Your code raised an exception. Its last line says what happened; the line above it says where.",
                 traceback=learner_traceback(error),
             )
+        if isinstance(error, ServerError):
+            return Outcome(self.id, "checker_error", f"The check needs a real PostgreSQL. {error}")
         return Outcome(
             self.id,
             "checker_error",
