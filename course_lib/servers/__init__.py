@@ -1,1 +1,28 @@
-"""The small library behind the lessons of the course on asynchronous database engines."""
+"""Real database servers for the lessons: started on demand, on loopback only, gone when the kernel is gone."""
+
+from course_lib.servers._errors import (
+    DiskFullError,
+    MissingBinaryError,
+    NoOpenSSLError,
+    PortTakenError,
+    ServerCrashedError,
+    ServerError,
+    SettingError,
+)
+from course_lib.servers.binaries import PgBouncerBinary, PostgresBinaries, find_pgbouncer, find_postgres
+from course_lib.servers.postgres import PostgresServer
+
+__all__ = [
+    "DiskFullError",
+    "MissingBinaryError",
+    "NoOpenSSLError",
+    "PgBouncerBinary",
+    "PortTakenError",
+    "PostgresBinaries",
+    "PostgresServer",
+    "ServerCrashedError",
+    "ServerError",
+    "SettingError",
+    "find_pgbouncer",
+    "find_postgres",
+]
