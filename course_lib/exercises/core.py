@@ -109,9 +109,9 @@ class Exercise:
                 f"Call {self.name}.hint() for the next one."
             )
         after = (
-            f"For the next one: {self.name}.hint()"
+            f"For the next one: `{self.name}.hint()`"
             if number < len(self.hints)
-            else f"That was the last one. {self.name}.solution() shows an answer."
+            else f"That was the last one. `{self.name}.solution()` shows an answer."
         )
         return Panel(f"Hint {number} of {len(self.hints)}", self.hints[number - 1], after=after)
 

@@ -36,7 +36,8 @@ _TIMEOUT = 300.0  # seconds; initdb needs one on an ordinary machine, and a load
 
 def template_folder(binaries: PostgresBinaries, base: Path) -> Path:
     """Where the template of this PostgreSQL lies, or will lie."""
-    recipe = f"{_INITDB}{_SQL}{binaries.program('postgres').stat().st_size}"
+    # The number counts changes to how it is made.
+    recipe = f"2{_INITDB}{_SQL}{binaries.program('postgres').stat().st_size}"
     mark = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     return base / "templates" / f"{binaries.version}-{platform.machine()}-{mark}"
 
@@ -106,12 +107,13 @@ def _inventory(folder: Path) -> dict[str, int]:
 def _make(binaries: PostgresBinaries, data: Path, account: Account | None) -> None:
     initdb = [str(binaries.program("initdb")), *_INITDB, "-D", str(data)]
     _run(initdb, binaries, data, account, "")
-    single = [str(binaries.program("postgres")), "--single", "-F", "-D", str(data)]
-    _run([*single, "-c", "exit_on_error=on", SUPERUSER], binaries, data, account, _SQL)
-    mark = data / _MARK
+    # The checkpoint at its end then removes used WAL segments instead of keeping them: fewer bytes to copy.
+    options = ["-c", "exit_on_error=on", "-c", "wal_recycle=off", "-c", "min_wal_size=2MB"]
+    single = [str(binaries.program("postgres")), "--single", "-F", "-D", str(data), *options, SUPERUSER]
+    _run(single, binaries, data, account, _SQL)
     inventory = json.dumps(_inventory(data))
     # "x" follows no link: as root this writes into a folder of an unprivileged account.
-    with mark.open("x") as file:
+    with (data / _MARK).open("x") as file:
         file.write(inventory)
 
 
