@@ -1,12 +1,48 @@
-"""What nbval needs to run solutions/ and notebooks/ beside the unit tests, in one run of pytest."""
+"""What a run of all tests needs: nbval beside the unit tests in one pytest, and a look for servers left behind."""
 
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 
+import psutil
 import pytest
+
+LEFT_BEHIND_SECONDS = 15  # a server's supervisor needs well under one; the machine may be busy
+# Stands at the end of PATH, which a server's supervisor inherits: lessons that are open beside the tests don't count.
+MARK = f"/course-test-run-{os.getpid()}"
+
+
+def servers_of_this_run() -> list[psutil.Process]:
+    """The supervisors of course servers that this run started and that outlive it: not those that end with it."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ", "ppid"]):
+        command, environment = process.info["cmdline"] or (), process.info["environ"] or {}
+        supervises = any(part.endswith("supervisor.sh") for part in command)
+        if supervises and MARK in environment.get("PATH", "") and process.info["ppid"] != os.getpid():
+            found.append(process)
+    return found
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Mark what this run starts; its workers inherit the mark."""
+    if not hasattr(session.config, "workerinput"):
+        os.environ["PATH"] += os.pathsep + MARK
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that leaves a server behind; only the process that started the workers can tell."""
+    if hasattr(session.config, "workerinput"):
+        return
+    deadline = time.monotonic() + LEFT_BEHIND_SECONDS
+    while (left := servers_of_this_run()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    if left:
+        print(f"\nThe tests left {len(left)} server(s) behind: {', '.join(str(each.pid) for each in left)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
