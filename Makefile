@@ -95,5 +95,5 @@ $(VENV)/.dev: requirements-dev.lock | $(VENV)/.base
 
 $(VENV)/.bench: requirements-bench.lock | $(VENV)/.dev
 	@echo "Installing what the benchmarks compare with ..."
-	@$(pip) --require-hashes -r requirements-bench.lock
+	@$(pip) --require-hashes -r $(VENV)/requirements.lock -r requirements-dev.lock -r requirements-bench.lock
 	@touch $@
