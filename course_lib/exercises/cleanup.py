@@ -79,5 +79,9 @@ async def _dispose_new(async_before: dict[int, AsyncEngine], sync_before: dict[i
         with contextlib.suppress(Exception):
             await async_now[identity].dispose()
     for identity in sync_now.keys() - sync_before.keys() - owned:
+        engine = sync_now[identity]
         with contextlib.suppress(Exception):
-            sync_now[identity].dispose()
+            if engine.dialect.is_async:  # its AsyncEngine is gone already, and closing needs one
+                await AsyncEngine(engine).dispose()
+            else:
+                engine.dispose()

@@ -13,7 +13,7 @@ _MOST_CHARACTERS = 600
 
 
 def _is_learners(filename: str) -> bool:
-    if filename.startswith(("<frozen", "<string", "<attrs", "<makefun")):
+    if filename.startswith(("<frozen", "<string", "<sqlalchemy", "<attrs")):  # code that libraries make up
         return False
     return not filename.startswith((_OURS, *_INSTALLED))
 

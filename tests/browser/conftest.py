@@ -50,7 +50,6 @@ def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]
     settings = home / "settings" / "@jupyterlab"
     # All cells stand in the page, also those below the window, so that a test can find them.
     _write(settings / "notebook-extension" / "tracker.jupyterlab-settings", '{"windowingMode": "none"}')
-    _write(settings / "apputils-extension" / "notification.jupyterlab-settings", '{"fetchNews": "false"}')
     token = secrets.token_hex(16)
     port = _free_port()
     environment = {
@@ -60,13 +59,13 @@ def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_CONFIG_PATH": str(ROOT / "course_lib" / "jupyter"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root"]
     command += [f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command += ["--LabApp.expose_app_in_browser=True"]  # to switch the theme
     log = home / "log"
     with log.open("w") as output:

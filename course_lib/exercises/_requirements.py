@@ -1,0 +1,239 @@
+"""What a list of requirements brings, and what is wrong with it: the judge of exercise 01.1.
+
+Nothing is downloaded: the metadata of the installed distributions says what each of them asks for.
+"""
+
+import difflib
+import sys
+from importlib import metadata
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from sqlalchemy import make_url
+
+from course_lib.exercises.core import Case, NotYet
+
+_NEEDED = ("sqlmodel", "greenlet", "asyncpg", "aiosqlite", "alembic")
+# Distribution → the name by which SQLAlchemy knows the driver. Which of them is async is asked of SQLAlchemy.
+_OTHER_POSTGRESQL_DRIVERS = {
+    "psycopg2": "psycopg2",
+    "psycopg2-binary": "psycopg2",
+    "psycopg": "psycopg",
+    "psycopg-binary": "psycopg",
+    "psycopg-c": "psycopg",
+    "pg8000": "pg8000",
+}
+# SQLAlchemy 2.0 brings greenlet on the common processors only. A processor that no marker names stands for all.
+_ANY_PROCESSOR = {"platform_machine": "another"}
+_COURSE = "async-database-course"
+
+#: What arrives: a distribution's normalised name → who asks for it, and with which words.
+Arrivals = dict[str, list[tuple[str, Requirement]]]
+
+
+def parsed(requirements: object) -> list[Requirement]:
+    """Read the learner's requirements.
+
+    Args:
+        requirements: the learner's object.
+
+    Returns:
+        Those whose marker, if they have one, holds on this machine.
+
+    Raises:
+        NotYet: it is no list of texts, or a text is no requirement.
+    """
+    if not isinstance(requirements, list | tuple | set | frozenset):
+        raise NotYet(
+            f"`requirements` is of type `{type(requirements).__name__}`. Make it a list with one text per package: "
+            '`["first", "second"]`.',
+            misconception="not-a-list",
+        )
+    found = []
+    for each in requirements:
+        if not isinstance(each, str):
+            raise NotYet(
+                f"`{each!r}` is of type `{type(each).__name__}`. Write each requirement as text, in quotes.",
+                misconception="not-a-list",
+            )
+        try:
+            requirement = Requirement(each)
+        except InvalidRequirement as error:
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise NotYet(
+                f"`{each}` can't be read as a requirement: {reason}. One text names one package: "
+                "`name`, `name[extra]` or `name[extra]>=1.2,<2`. A single version has two equals signs: `name==1.2`.",
+                misconception="malformed-requirement",
+            ) from None
+        if _applies(requirement, ""):
+            found.append(requirement)
+    return found
+
+
+def refuse_unknown_name(requirement: Requirement) -> None:
+    """Raise NotYet for the name of a package that this environment doesn't have, with what may be behind it."""
+    name = requirement.name
+    if canonicalize_name(name) == _COURSE:
+        raise NotYet(
+            f"`{name}` is this course, with JupyterLab and a PostgreSQL server. A service lists what it uses itself.",
+            misconception="requires-the-course",
+        )
+    if version(name) is not None or canonicalize_name(name) in _OTHER_POSTGRESQL_DRIVERS:
+        return
+    module = name.partition(".")[0].replace("-", "_")
+    if module in sys.stdlib_module_names:
+        raise NotYet(
+            f"`{module}` is a module that comes with Python: there is nothing to install. Name the package that makes "
+            "the database awaitable.",
+            misconception="module-instead-of-package",
+        )
+    if owners := metadata.packages_distributions().get(module):
+        raise NotYet(
+            f"`{name}` is what you import. A requirement names what you install: `{canonicalize_name(owners[0])}`.",
+            misconception="module-instead-of-package",
+        )
+    known = [*_NEEDED, "sqlalchemy"]
+    close = [each for each in known if name.lower().startswith(each)]
+    close += difflib.get_close_matches(canonicalize_name(name), known, n=1, cutoff=0.75)
+    if close:
+        raise NotYet(
+            f"`{name}` is not the name of a package of this stack. Did you mean `{close[0]}`? An extra stands in "
+            "brackets, `name[extra]`, and a misspelt name can install a stranger's package.",
+            misconception="misspelt-name",
+        )
+    raise NotYet(
+        f"`{name}` is not installed here, so the check can't see what it brings, and the task doesn't need it. "
+        "Leave it out.",
+        misconception="not-needed",
+    )
+
+
+def arrivals(wanted: list[Requirement]) -> Arrivals:
+    """Walk from the requirements to all that they bring, by the metadata of the installed versions.
+
+    Args:
+        wanted: the learner's requirements.
+
+    Returns:
+        Each package that arrives, with who asks for it; "you" is the learner.
+    """
+    found: Arrivals = {}
+    seen: set[tuple[str, frozenset[str]]] = set()
+    todo = [("you", each) for each in wanted]
+    while todo:
+        asker, requirement = todo.pop()
+        name = canonicalize_name(requirement.name)
+        found.setdefault(name, []).append((asker, requirement))
+        step = (name, frozenset(requirement.extras))
+        if step in seen or version(name) is None:
+            continue
+        seen.add(step)
+        for line in metadata.requires(name) or []:
+            needed = Requirement(line)
+            if any(_applies(needed, extra) for extra in ("", *requirement.extras)):
+                todo.append((name, needed))
+    return found
+
+
+def refuse_other_drivers(arrived: Arrivals) -> None:
+    """Raise NotYet if another PostgreSQL driver arrives, asked for by name or through an extra."""
+    for name, driver in _OTHER_POSTGRESQL_DRIVERS.items():
+        if name not in arrived:
+            continue
+        url = make_url(f"postgresql+{driver}://")
+        if url.get_dialect().get_async_dialect_cls(url).is_async:
+            raise NotYet(
+                f"`{name}` has an async mode, and SQLAlchemy can use it. But this service's URL begins with "
+                "`postgresql+asyncpg://`, which loads another driver. Take that one, and only that one.",
+                misconception="another-async-driver",
+            )
+        raise NotYet(
+            f"`{name}` is a synchronous driver: `create_async_engine` refuses it, because while it waits for "
+            "PostgreSQL the whole event loop waits. Take the driver that the URL names.",
+            misconception="synchronous-driver",
+        )
+
+
+def refuse_unknown_extra(requirement: Requirement) -> None:
+    """Raise NotYet if the installed version of the package offers no such extra."""
+    if version(requirement.name) is None:
+        return
+    offered = metadata.metadata(requirement.name).get_all("Provides-Extra") or []
+    known = {canonicalize_name(each) for each in offered}
+    for extra in sorted(requirement.extras):
+        if canonicalize_name(extra) not in known:
+            raise NotYet(
+                f"`{requirement.name}` {version(requirement.name)} has no extra `{extra}`. pip only warns about that "
+                "and installs the package without it. Look at the extra's name again.",
+                misconception="unknown-extra",
+            )
+
+
+def refuse_ranges_without_the_installed_version(arrived: Arrivals) -> None:
+    """Raise NotYet if a range of the learner's leaves out what is installed, whose metadata this check reads."""
+    for name, askers in arrived.items():
+        installed = version(name)
+        for asker, requirement in askers:
+            if asker != "you" or installed is None or requirement.specifier.contains(installed, prereleases=True):
+                continue
+            others = sorted({f"`{other}` asks for `{each}`" for other, each in askers if other != "you"})
+            also = f" Besides, {', '.join(others)}, and all of it must hold at once." if others else ""
+            raise NotYet(
+                f"`{requirement}` leaves out {installed}, the version that is installed here.{also} "
+                "Widen the range, or leave it away.",
+                misconception="range-leaves-out-installed",
+            )
+
+
+def refuse_missing(wanted: list[Requirement], arrived: Arrivals) -> None:
+    """Raise NotYet for the first package of the stack that does not arrive."""
+    missing = {
+        "sqlmodel": (
+            "forgets-sqlmodel",
+            "Nothing here brings SQLModel, the package for the models. No other package depends on it, so list it.",
+        ),
+        "greenlet": (
+            "misses-asyncio-extra",
+            "Nothing here brings greenlet on every machine, so `sqlalchemy.ext.asyncio` can't work. "
+            "Ask for SQLAlchemy together with its `asyncio` extra.",
+        ),
+        "asyncpg": (
+            "forgets-asyncpg",
+            "Nothing here brings the driver behind `postgresql+asyncpg://`. SQLAlchemy has the dialect, "
+            "but the driver is a package of its own.",
+        ),
+        "aiosqlite": (
+            "forgets-aiosqlite",
+            "Nothing here brings the driver behind `sqlite+aiosqlite://`. Python's own `sqlite3` is synchronous, "
+            "so the tests would stop with an error when they make their engine.",
+        ),
+        "alembic": (
+            "forgets-alembic",
+            "Nothing here can migrate the tables. `create_all` never changes a table that is already there; "
+            "add the package for migrations.",
+        ),
+    }
+    for name in _NEEDED:
+        if name not in arrived:
+            misconception, message = missing[name]
+            raise NotYet(
+                message,
+                misconception=misconception,
+                case=Case(
+                    given=", ".join(map(str, wanted)) or "nothing",
+                    expected=f"{name} among what is installed",
+                    got=", ".join(sorted(arrived)) or "nothing",
+                ),
+            )
+
+
+def _applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra, **_ANY_PROCESSOR})
+
+
+def version(name: str) -> str | None:
+    """Return a distribution's installed version, None if it isn't installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,203 @@
+# %% right: looks at the scheme and joins the rest
+SCHEMES = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+}
+
+
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    return f"{SCHEMES[scheme.split('+')[0]]}://{rest}"
+
+
+# %% right: parses and renders
+from sqlalchemy import make_url
+
+
+def get_async_database_url(url: str) -> str:
+    parsed = make_url(url)
+    if parsed.drivername.startswith("postgres"):
+        parsed = parsed.set(drivername="postgresql+asyncpg")
+    elif parsed.drivername.startswith("sqlite"):
+        parsed = parsed.set(drivername="sqlite+aiosqlite")
+    return parsed.render_as_string(hide_password=False)
+
+
+# %% right: a regular expression tied to the beginning
+import re
+
+
+def get_async_database_url(url: str) -> str:
+    url = re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+asyncpg://", url)
+    return re.sub(r"^sqlite(\+\w+)?://", "sqlite+aiosqlite://", url)
+
+
+# %% right: the course's own, and async
+from course_lib.urls import get_async_database_url as convert
+
+
+async def get_async_database_url(url: str) -> str:
+    return convert(url)
+
+
+# %% right: replaces one occurrence at the front
+def get_async_database_url(url: str) -> str:
+    for old in ("postgres://", "postgresql://", "postgresql+psycopg2://", "postgresql+psycopg://"):
+        if url.startswith(old):
+            return url.replace(old, "postgresql+asyncpg://", 1)
+    for old in ("sqlite://", "sqlite+pysqlite://"):
+        if url.startswith(old):
+            return "sqlite+aiosqlite://" + url.removeprefix(old)
+    return url
+
+
+# %% wrong: replaces-every-occurrence | behind the scheme
+def get_async_database_url(url: str) -> str:
+    if url.startswith("sqlite"):
+        return "sqlite+aiosqlite" + url[url.index("://") :]
+    url = url.replace("postgresql+psycopg2://", "postgresql://").replace("postgresql+psycopg://", "postgresql://")
+    return url.replace("postgres://", "postgresql://").replace("postgresql://", "postgresql+asyncpg://")
+
+
+# %% wrong: double-converts | sqlite+aiosqlite+aiosqlite:///data/app.db
+def get_async_database_url(url: str) -> str:
+    url = url.replace("postgres://", "postgresql://").replace("postgresql://", "postgresql+asyncpg://")
+    return url.replace("sqlite://", "sqlite+aiosqlite://")
+
+
+# %% wrong: replaces-every-occurrence | sqlite+aiosqlite:////srv/sqlite+aiosqlite/data.db
+def get_async_database_url(url: str) -> str:
+    if "+a" in url:
+        return url
+    if url.startswith("sqlite"):
+        return url.replace("sqlite", "sqlite+aiosqlite")
+    scheme, rest = url.split("://", 1)
+    return f"postgresql+asyncpg://{rest}"
+
+
+# %% wrong: misses-postgres | `postgres://` came back as it was
+def get_async_database_url(url: str) -> str:
+    if url.startswith("postgresql://"):
+        return url.replace("postgresql://", "postgresql+asyncpg://", 1)
+    if url.startswith("sqlite://"):
+        return url.replace("sqlite://", "sqlite+aiosqlite://", 1)
+    return url
+
+
+# %% wrong: misses-sqlite | `sqlite://` came back as it was
+def get_async_database_url(url: str) -> str:
+    for old in ("postgres://", "postgresql://"):
+        if url.startswith(old):
+            return "postgresql+asyncpg://" + url[len(old) :]
+    return url
+
+
+# %% wrong: misses-the-driver | `postgresql+psycopg2://` came back as it was
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    known = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+    return f"{known.get(scheme, scheme)}://{rest}"
+
+
+# %% wrong: double-converts | a second time
+def get_async_database_url(url: str) -> str:
+    if url.startswith("postgres://"):
+        url = url.replace("postgres://", "postgresql://", 1)
+    if url.startswith("sqlite"):
+        return url.replace("sqlite", "sqlite+aiosqlite", 1)
+    return url.replace("postgresql", "postgresql+asyncpg", 1)
+
+
+# %% wrong: writes-an-unknown-scheme | Yours is `postgresql+asyncpgql`
+def get_async_database_url(url: str) -> str:
+    return url.replace("postgres", "postgresql+asyncpg", 1)
+
+
+# %% wrong: drops-the-query | parameters after `?`
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    known = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+    return f"{known[scheme.split('+')[0]]}://{rest.split('?')[0]}"
+
+
+# %% wrong: touches-the-password | percent-encoded has to stay
+from urllib.parse import unquote
+
+
+def get_async_database_url(url: str) -> str:
+    scheme, rest = unquote(url).split("://", 1)
+    known = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+    return f"{known[scheme.split('+')[0]]}://{rest}"
+
+
+# %% wrong: touches-the-password | another password
+from sqlalchemy import make_url
+
+
+def get_async_database_url(url: str) -> str:
+    u = make_url(url)
+    if u.drivername.startswith("sqlite"):
+        return f"sqlite+aiosqlite:///{u.database or ''}"
+    login = f"{u.username}:{u.password}@" if u.password else f"{u.username}@"
+    host = f"[{u.host}]" if ":" in u.host else u.host
+    port = f":{u.port}" if u.port else ""
+    return f"postgresql+asyncpg://{login}{host}{port}/{u.database}"
+
+
+# %% wrong: masks-the-password | three stars
+from sqlalchemy import make_url
+
+
+def get_async_database_url(url: str) -> str:
+    parsed = make_url(url)
+    dialect = "sqlite+aiosqlite" if parsed.drivername.startswith("sqlite") else "postgresql+asyncpg"
+    return str(parsed.set(drivername=dialect))
+
+
+# %% wrong: changes-the-path | four an absolute
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    if scheme.startswith("sqlite"):
+        return "sqlite+aiosqlite:///" + rest.lstrip("/")
+    return f"postgresql+asyncpg://{rest}"
+
+
+# %% wrong: returns-a-url-object | render_as_string
+from sqlalchemy import make_url
+
+
+def get_async_database_url(url: str):
+    return make_url(url).set(drivername="postgresql+asyncpg")
+
+
+# %% wrong: returns-no-text | every path
+def get_async_database_url(url: str):
+    if url.startswith("postgresql+asyncpg"):
+        return url
+
+
+# %% wrong: changes-other-parts | Everything behind
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    if scheme.startswith("sqlite"):
+        return f"sqlite+aiosqlite://{rest}"
+    return f"postgresql+asyncpg://{rest.replace(':5432', '')}"
+
+
+# %% error: your cell
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    return {"postgresql": "postgresql+asyncpg"}[scheme] + "://" + rest
+
+
+# %% wrong: changes-other-parts | has no `://`
+def get_async_database_url(url: str) -> str:
+    return "postgresql+asyncpg" + url.split("://", 1)[1]
+
+
+# %% timed out: 02.1
+def get_async_database_url(url: str) -> str:
+    while "asyncpg" not in url:
+        url = url.strip()
+    return url

@@ -1,0 +1,264 @@
+# %% right: everything in the URL that can be, a URL object
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = {name: value for name, value in url.query.items() if name not in ("channel_binding", "pgbouncer")}
+    settings = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    if url.query.get("channel_binding") == "require" and query.get("ssl") not in ("require", "verify-ca", "verify-full"):
+        query["ssl"] = "require"
+    return url.set(query=query), {"server_settings": settings}
+
+
+# %% right: TLS contexts, rendered text
+import ssl
+
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None) == "require"
+    query.pop("pgbouncer", None)
+    args = {"statement_cache_size": 0, "server_settings": {}}
+    for name in ("application_name", "options"):
+        if name in query:
+            args["server_settings"][name] = query.pop(name)
+    if mode == "verify-full":
+        args["ssl"] = ssl.create_default_context()
+    elif mode == "require" or bound:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        args["ssl"] = context
+    elif mode == "disable":
+        args["ssl"] = False
+    return url.set(query=query).render_as_string(hide_password=False), args
+
+
+# %% right: by hand, with urllib's help, and async
+from urllib.parse import parse_qsl, urlencode
+
+
+async def connection_settings(provider_url):
+    address, _, query = provider_url.partition("?")
+    items = dict(parse_qsl(query))
+    args = {"server_settings": {"jit": "off"}}
+    if items.pop("channel_binding", "") == "require":
+        items.setdefault("sslmode", "require")
+    if "sslmode" in items:
+        args["ssl"] = items.pop("sslmode")
+    items.pop("pgbouncer", None)
+    if "application_name" in items:
+        args["server_settings"]["application_name"] = items.pop("application_name")
+    for setting in items.pop("options", "").replace("-c", " ").split():
+        name, _, value = setting.partition("=")
+        args["server_settings"][name] = value
+    rest = address.partition("://")[2]
+    return f"postgresql+asyncpg://{rest}" + ("?" + urlencode(items) if items else ""), args
+
+
+# %% wrong: keeps-sslmode | asyncpg's word for `sslmode` is `ssl`
+def connection_settings(provider_url):
+    return provider_url.replace("postgres://", "postgresql+asyncpg://", 1), {}
+
+
+# %% wrong: drops-tls | the server has no TLS
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    for name in ("sslmode", "channel_binding", "pgbouncer"):
+        query.pop(name, None)
+    settings = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), {"server_settings": settings}
+
+
+# %% wrong: drops-tls | plain text
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    return make_url(provider_url).set(drivername="postgresql+asyncpg", query={}), {"ssl": False}
+
+
+# %% wrong: weakens-verify-full | nobody told you to trust
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    if query.pop("sslmode", "disable") != "disable" or query.pop("channel_binding", None):
+        args["ssl"] = "require"
+    query.pop("channel_binding", None)
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: skips-the-host-name | made out for another name
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    if query.pop("channel_binding", None) == "require" and mode is None:
+        mode = "require"
+    if mode:
+        args["ssl"] = mode.replace("full", "ca")
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: refuses-a-trusted-server | names its file
+import ssl
+
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    if query.pop("channel_binding", None) == "require" and mode is None:
+        mode = "require"
+    if mode:
+        args["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if mode == "verify-full" else mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: loses-other-options | Options got lost
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url)
+    mode = url.query.get("sslmode")
+    if url.query.get("channel_binding") == "require" and mode is None:
+        mode = "require"
+    return url.set(drivername="postgresql+asyncpg", query={}), {"ssl": mode} if mode else {}
+
+
+# %% wrong: loses-other-options | command_timeout None
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url)
+    mode = url.query.get("sslmode")
+    if url.query.get("channel_binding") == "require" and mode is None:
+        mode = "require"
+    settings = {name: url.query[name] for name in ("application_name", "options") if name in url.query}
+    args = {"ssl": mode} if mode else {}
+    return url.set(drivername="postgresql+asyncpg", query={}), {**args, "server_settings": settings}
+
+
+# %% wrong: leaves-server-settings | server_settings
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode = query.pop("sslmode", None)
+    if query.pop("channel_binding", None) == "require" and mode is None:
+        mode = "require"
+    query.pop("pgbouncer", None)
+    return url.set(query=query), {"ssl": mode} if mode else {}
+
+
+# %% wrong: leaves-channel-binding | asyncpg has no channel binding
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode = query.pop("sslmode", None)
+    return url.set(query=query), {"ssl": mode} if mode else {}
+
+
+# %% wrong: forgets-what-channel-binding-asks | asks for TLS too
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode = query.pop("sslmode", None)
+    query.pop("channel_binding", None)
+    return url.set(query=query), {"ssl": mode} if mode else {}
+
+
+# %% wrong: leaves-pgbouncer | Prisma
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode = query.pop("sslmode", None)
+    if query.pop("channel_binding", None) == "require" and mode is None:
+        mode = "require"
+    return url.set(query=query), {"ssl": mode} if mode else {}
+
+
+# %% wrong: forces-tls | Take the mode from the URL
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url)
+    return url.set(drivername="postgresql+asyncpg", query={}), {"ssl": "require"} if url.query else {}
+
+
+# %% wrong: masks-the-password | `str(url)` hides it
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    return str(make_url(provider_url).set(drivername="postgresql+asyncpg", query={})), {}
+
+
+# %% wrong: forgets-the-driver | has to begin with
+def connection_settings(provider_url):
+    return provider_url.partition("?")[0], {"ssl": "require"}
+
+
+# %% wrong: returns-no-pair | url, connect_args
+def connection_settings(provider_url):
+    return provider_url.replace("postgres://", "postgresql+asyncpg://", 1).replace("sslmode=", "ssl=")
+
+
+# %% wrong: does-not-connect | unrecognized configuration parameter
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg", query={})
+    return url, {"server_settings": {"pgbouncer": "true"}}
+
+
+# %% error: your cell
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url)
+    return url.set(drivername="postgresql+asyncpg"), {"ssl": url.query["sslmode"]}

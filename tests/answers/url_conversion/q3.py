@@ -1,0 +1,151 @@
+# %% right: text, each part encoded
+from urllib.parse import quote
+
+
+def build_database_url(*, user, password, host, port, database):
+    login = quote(user, safe="")
+    if password is not None:
+        login += ":" + quote(password, safe="")
+    if ":" in host:
+        host = f"[{host}]"
+    place = host if port is None else f"{host}:{port}"
+    return f"postgresql+asyncpg://{login}@{place}/{quote(database, safe='')}"
+
+
+# %% right: starts from an empty URL and renders
+from sqlalchemy import make_url
+
+
+def build_database_url(*, user, password, host, port, database):
+    url = make_url("postgresql+asyncpg://").set(username=user, password=password, host=host)
+    return url.set(port=port, database=database).render_as_string(hide_password=False)
+
+
+# %% right: the course's own
+from course_lib.urls import build_async_url
+
+
+def build_database_url(**parts):
+    return build_async_url(**parts)
+
+
+# %% wrong: pastes-the-password-in | what the URL means
+def build_database_url(*, user, password, host, port, database):
+    return f"postgresql+asyncpg://{user}:{password}@{host}:{port}/{database}"
+
+
+# %% wrong: pastes-the-password-in | can't be read as a URL
+def build_database_url(*, user, password, host, port, database):
+    return f"{user}:{password}@{host}:{port}/{database}"
+
+
+# %% wrong: pastes-the-password-in | example%41pw
+from sqlalchemy import make_url
+
+
+def build_database_url(*, user, password, host, port, database):
+    return f"postgresql+asyncpg://{user}:{password.replace('@', '%40')}@{host}:{port}/{database}"
+
+
+# %% wrong: quotes-twice | encoded twice
+from urllib.parse import quote
+
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, quote(password, safe=""), host, port, database)
+
+
+# %% wrong: quotes-for-a-form | as web forms do
+from urllib.parse import quote_plus
+
+
+def build_database_url(*, user, password, host, port, database):
+    return f"postgresql+asyncpg://{quote_plus(user)}:{quote_plus(password)}@{host}:{port}/{database}"
+
+
+# %% wrong: loses-an-empty-password | tells them apart
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password or None, host, port, database)
+
+
+# %% wrong: writes-none | no `None`
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, str(password), host, port, database)
+
+
+# %% wrong: breaks-ipv6 | in [brackets]
+from urllib.parse import quote
+
+
+def build_database_url(*, user, password, host, port, database):
+    secret = "" if password is None else ":" + quote(password, safe="")
+    place = host if port is None else f"{host}:{port}"
+    return f"postgresql+asyncpg://{quote(user, safe='')}{secret}@{place}/{database}"
+
+
+# %% wrong: breaks-ipv6 | wants the plain address
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    host = f"[{host}]" if ":" in host else host
+    return URL.create("postgresql+asyncpg", user, password, host, port, database)
+
+
+# %% wrong: quotes-only-the-password | the same care
+from urllib.parse import quote
+
+
+def build_database_url(*, user, password, host, port, database):
+    return f"postgresql+asyncpg://{user}:{quote(password, safe='')}@{host}:{port}/{database}"
+
+
+# %% wrong: masks-the-password | three stars
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return str(URL.create("postgresql+asyncpg", user, password, host, port, database))
+
+
+# %% wrong: forgets-the-driver | has to begin with
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql", user, password, host, port, database)
+
+
+# %% wrong: loses-a-part | port or the database
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password, host, port or 5432, database)
+
+
+# %% wrong: returns-no-url | NoneType
+def build_database_url(*, user, password, host, port, database):
+    print(user, host)
+
+
+# %% error: your cell
+def build_database_url(*, user, password, host, port, database):
+    return "postgresql+asyncpg://" + user + ":" + password + "@" + host + ":" + port + "/" + database
+
+
+# %% wrong: takes-other-parameters | the keywords `user`, `password`
+def build_database_url(username, secret, host):
+    return f"postgresql+asyncpg://{username}:{secret}@{host}"
+
+
+# %% wrong: passes-no-function | the name alone
+build_database_url = "postgresql+asyncpg://app:example-pw@db.internal/shop"
