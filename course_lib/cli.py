@@ -171,7 +171,9 @@ def lab(
         typer.echo("Open the address that JupyterLab prints below in a browser. Ctrl-C here ends it.")
     # Its settings switch off JupyterLab's questions about news and updates, for this run only.
     paths = [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
-    _become(command + context.args, {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)})
+    # A terminal inside JupyterLab finds `course` without activating anything.
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    _become(command + context.args, {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths), "PATH": programs})
 
 
 def _has_browser() -> bool:
