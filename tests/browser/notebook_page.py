@@ -25,7 +25,7 @@ class JupyterLab:
 
     def address(self, notebook: str) -> str:
         """The page that shows a notebook alone."""
-        return f"{self.base}/lab/tree/{notebook}?token={self.token}"
+        return f"{self.base}/lab/tree/{notebook}?reset&token={self.token}"  # reset: no other notebook is restored
 
 
 class NotebookPage:
