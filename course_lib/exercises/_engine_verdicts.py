@@ -1,0 +1,226 @@
+"""What the checks of lesson 03 make of what they saw: each function raises `NotYet`, the most specific reason first."""
+
+import threading
+from typing import Any
+
+from sqlalchemy import URL, Engine
+from sqlalchemy.exc import InvalidRequestError, ResourceClosedError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from course_lib.exercises._engine_creation import EngineWatch, Note
+from course_lib.exercises.core import Case, NotYet
+
+OFF = (None, "", "0", "false", "False", "no", "off")
+ON = ("1", "true", "TRUE", "Yes", "on")
+
+
+def wrong_engine(engine: object, url: URL) -> NotYet | None:
+    """What is wrong with *engine* before it is used, if anything."""
+    if isinstance(engine, Engine):
+        return NotYet(
+            "This is a synchronous `Engine`: its first connect fails under an async driver. "
+            "Make it with `create_async_engine` from `sqlalchemy.ext.asyncio`.",
+            misconception="sync-engine",
+        )
+    if not isinstance(engine, AsyncEngine):
+        return NotYet(
+            f"`make_engine` returned {type(engine).__name__}, not an `AsyncEngine`. Return what `create_async_engine` "
+            "gives you.",
+            misconception="returns-no-engine",
+        )
+    if engine.url.password == "***":
+        return NotYet(
+            "The engine would log in with the password `***`: turning a URL into text with `str(url)` masks it. "
+            "Give the URL object itself to `create_async_engine`.",
+            misconception="masked-url",
+        )
+    if engine.url != url:
+        return NotYet(
+            "The engine has another address than the `url` it was given. Pass `url` on as it is.",
+            misconception="another-url",
+        )
+    return None
+
+
+def judge_echo(logged: dict[str | None, bool], default: bool) -> None:
+    """03.1: did the engine log exactly when it should?
+
+    Args:
+        logged: whether it logged, by the value of DEBUG (None: not set), while the process had the opposite DEBUG.
+        default: whether it logged without DEBUG, while the process had it off.
+    """
+    on = {value for value, logs in logged.items() if logs}
+    environ = NotYet(
+        "The echo follows the DEBUG of this process, not the one in `environment`. Read the argument: only then can "
+        "a test, or a second engine, say something else.",
+        misconception="reads-os-environ",
+    )
+    if on == set(OFF) or (None in on and not default):
+        raise environ
+    if on == set(logged):
+        raise NotYet(
+            "The engine logs its statements whatever DEBUG says, in production too. Let DEBUG decide.",
+            misconception="always-on",
+            case=Case("environment without DEBUG", "no statement in the log", "statements in the log"),
+        )
+    if not on:
+        raise NotYet(
+            "The engine logs nothing, whatever DEBUG says. `environment` holds it: `{'DEBUG': 'true'}` has to turn "
+            "`echo` on.",
+            misconception="never-on",
+            case=Case("{'DEBUG': 'true'}", "statements in the log", "no statement in the log"),
+        )
+    if on == {value for value in logged if value}:
+        raise NotYet(
+            "Any text at all turns the echo on, `'false'` and `'0'` included: `bool()` of text is False only when "
+            "the text is empty. Compare the text with the words that mean on.",
+            misconception="bool-of-text",
+            case=Case("{'DEBUG': 'false'}", "no statement in the log", "statements in the log"),
+        )
+    for value, logs in logged.items():
+        if logs != (value in ON):
+            given = "environment without DEBUG" if value is None else f"{{'DEBUG': {value!r}}}"
+            words = ("no statement in the log", "statements in the log")
+            raise NotYet(
+                "Some spellings of DEBUG are read the wrong way round. On are `1`, `true`, `yes` and `on`, in any "
+                "case; everything else is off.",
+                misconception="misses-a-spelling",
+                case=Case(given, words[value in ON], words[logs]),
+            )
+
+
+def judge_trips(watch: EngineWatch, engine: AsyncEngine) -> None:
+    """03.3: did the handler use the given engine only, in this thread, with one SELECT at most?"""
+    if watch.threads - {threading.get_ident()}:
+        raise NotYet(
+            "The handler went to the database from another thread. That thread has no part in this event loop, and "
+            "whoever waits for it stops every other request. One `await` in the handler itself is enough.",
+            misconception="uses-a-thread",
+        )
+    if watch.elsewhere(engine):
+        raise NotYet(
+            "The handler ran statements on another engine than the one it was given, so they need a connection of "
+            "their own. Use `engine` for all of them.",
+            misconception="second-engine",
+        )
+    reads = [statement for statement in watch.sent(engine) if statement.lstrip()[:6].upper() == "SELECT"]
+    if len(reads) > 1:
+        raise NotYet(
+            f"The handler sent {len(reads)} `SELECT` statements for one note. One `refresh` loads all columns at once, "
+            "and with `expire_on_commit=False` no `SELECT` is needed.",
+            misconception="one-query-per-attribute",
+        )
+
+
+def judge_note(got: Any, stored: list[dict[str, Any]], failed: bool, title: str) -> None:
+    """03.3: is the answer what the database holds, and did no read fail on the way?"""
+    case = Case(f"create_note(engine, {title!r})", repr(stored[0]) if stored else "a stored note", repr(got))
+    if not stored:
+        raise NotYet(
+            "The answer looks fine, but the note is not in the database: nothing was committed. Without a commit, "
+            "closing the session rolls back.",
+            misconception="nothing-stored",
+        )
+    if failed:
+        raise NotYet(
+            "Somewhere `MissingGreenlet` is raised and caught. Catching it hides the failed read; it does not bring "
+            "the values. Keep the read from failing, then there is nothing to catch.",
+            misconception="catches-it",
+            case=case if got != stored[0] else None,
+        )
+    if isinstance(got, Note):
+        raise NotYet(
+            "The handler returns the `Note` itself. Whether anything is left in it depends on the session's settings, "
+            "and the client may get `{}`. Return a dict with `id`, `title` and `done`.",
+            misconception="returns-the-instance",
+        )
+    if got == {}:
+        raise NotYet(
+            "The answer is `{}`: after the commit the note is empty, and `model_dump()` shows that emptiness without "
+            "an error. Load it again before you dump it, or do not let the commit expire it.",
+            misconception="empty-answer",
+            case=case,
+        )
+    types = [type(value) for value in stored[0].values()]
+    if type(got) is not dict or got != stored[0] or [type(got[key]) for key in stored[0]] != types or len(stored) > 1:
+        raise NotYet(
+            "The answer differs from what the database holds. It has to be a dict with `id`, `title` and `done` of "
+            "the one note that was stored.",
+            misconception="wrong-values",
+            case=case,
+        )
+
+
+def shared_session() -> NotYet:
+    """The verdict on queries that share a session."""
+    return NotYet(
+        "The queries share one session, or one connection. On a fresh pool a shared session fails; on a warm one it "
+        "passes and runs one query after another, so the error comes and goes. Open a session inside each task.",
+        misconception="shared-session",
+    )
+
+
+def sessions_left_open() -> NotYet:
+    """The verdict on queries whose sessions keep their connections."""
+    return NotYet(
+        "Sessions are still open and keep connections, so further queries wait for one in vain. Open each session with "
+        "`async with`, so that it closes.",
+        misconception="leaves-sessions-open",
+    )
+
+
+def judge_overlap(watch: EngineWatch, engine: AsyncEngine, *, calls: int, most: int, wanted: int) -> None:
+    """03.4: did the queries run on the given engine, *wanted* of them at the same moment, and was all given back?"""
+    ours = [statement for statement in watch.sent(engine) if "slow_price" in statement]
+    if len(ours) < calls:
+        raise NotYet(
+            f"The server ran {calls} queries, the engine you were given only {len(ours)} of them. Each further "
+            "engine opens connections of its own, and no limit holds for all of them. Use `engine`.",
+            misconception="another-engine",
+        )
+    if most == 1 and watch.most_at_once(engine) > 1:
+        raise shared_session()
+    if most == 1:
+        raise NotYet(
+            "The server saw one query at a time: each waits for the one before. Start all ten, then wait for all.",
+            misconception="one-after-another",
+            case=Case("10 numbers", f"{wanted} queries at once", "1 query at once"),
+        )
+    if most < wanted:
+        raise NotYet(
+            f"The server saw {most} queries at once, although the pool has {wanted} connections. Let the pool do "
+            "the limiting: start all ten.",
+            misconception="too-few-at-once",
+        )
+    if engine.pool.checkedout():  # type: ignore[attr-defined]
+        raise sessions_left_open()
+
+
+def from_sharing(error: object) -> bool:
+    """Whether SQLAlchemy raised because two tasks used one session: its code isce, or what follows from it."""
+    if isinstance(error, ExceptionGroup):
+        return any(from_sharing(each) for each in error.exceptions)
+    return isinstance(error, ResourceClosedError) or (isinstance(error, InvalidRequestError) and error.code == "isce")
+
+
+def judge_prices(got: Any, expected: list[int], calls: int) -> None:
+    """03.4: are these the prices that the server gave, in order?"""
+    if isinstance(got, list | tuple) and any(from_sharing(each) for each in got):
+        raise shared_session()
+    case = Case("numbers [3, 8, 1, …]", repr(expected), repr(got))
+    if not calls:
+        raise NotYet("No query reached the server. Run `slow_price` once for each number.", misconception="no-query")
+    if not isinstance(got, list):
+        raise NotYet(f"Return a list of numbers, not {type(got).__name__}.", misconception="no-list")
+    if got != expected and all(type(each) is int for each in got) and sorted(got) == sorted(expected):
+        raise NotYet(
+            "All prices are there, but not in the order of `numbers`: some queries finish sooner. `asyncio.gather` "
+            "returns results in the order in which it got the coroutines.",
+            misconception="loses-the-order",
+        )
+    if got != expected or any(type(each) is not int for each in got):
+        raise NotYet(
+            "These are not the prices that the server gave. Return one number for each of `numbers`.",
+            misconception="wrong-prices",
+            case=case,
+        )

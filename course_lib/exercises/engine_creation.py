@@ -1,0 +1,230 @@
+"""The exercises of lesson 03: an engine, a session for a request, and what goes wrong with both."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from sqlalchemy import URL, text
+from sqlalchemy.exc import MissingGreenlet, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm.exc import DetachedInstanceError
+
+from course_lib.exercises._engine_creation import (
+    EngineWatch,
+    Note,
+    create_slow_price,
+    disposed,
+    engine_log,
+    engine_with_notes,
+    notes_with,
+    process_variable,
+    slow_price_calls,
+)
+from course_lib.exercises._engine_verdicts import (
+    OFF,
+    ON,
+    from_sharing,
+    judge_echo,
+    judge_note,
+    judge_overlap,
+    judge_prices,
+    judge_trips,
+    sessions_left_open,
+    shared_session,
+    wrong_engine,
+)
+from course_lib.exercises._session_dependency import judge_dependency
+from course_lib.exercises.core import NotYet, exercise, using_answer
+from course_lib.exercises.lab import lab
+
+__all__ = ["Note", "q1", "q2", "q3", "q4"]
+
+_POOL = 5
+
+
+async def _result(value: Any) -> Any:
+    """What an answer returns, awaited if it is to be: sync and async answers are both fine."""
+    return await value if inspect.isawaitable(value) else value
+
+
+@exercise(
+    "03.1",
+    title="An engine whose echo follows DEBUG",
+    hints=(
+        "What is `bool('false')`? Try it in a cell. Every value in an environment is text.",
+        "`environment.get('DEBUG', '')` gives text, also when DEBUG is not set. Bring it to one case, then ask "
+        "whether it is one of the four words that mean on.",
+        "`word in {'1', 'true', 'yes', 'on'}` is True or False, and that is what `echo=` takes. Nothing has to be "
+        "opened or tried: `create_async_engine` alone is enough.",
+    ),
+    seconds=15,
+)
+async def q1(make_engine: Callable[[URL, Mapping[str, str]], AsyncEngine]) -> None:
+    """03.1: does the engine log its statements exactly when DEBUG says so?"""
+    logged: dict[str | None, bool] = {}
+    async with lab() as box:
+        for value in (*OFF, *ON):
+            # The process says the opposite, so that an answer which reads os.environ stands out.
+            with engine_log() as records, process_variable("DEBUG", "0" if value in ON else "1"):
+                engine = await _engine_for(make_engine, box.url, value)
+                async with using_answer("running a query with your engine"):
+                    await _query(engine)
+                logged[value] = bool(records)
+                if any(record.levelname == "DEBUG" for record in records):
+                    raise NotYet(
+                        "This engine logs the rows that come back too, so users' data ends up in the log. "
+                        "`echo=True` logs the statements and is enough.",
+                        misconception="logs-rows",
+                    )
+                records.clear()
+                if logged[value]:
+                    await _query(create_async_engine(box.url))
+                if records:
+                    raise NotYet(
+                        "With DEBUG on, other engines of the program log as well: a logger's level counts for all of "
+                        "them. Give this engine alone `echo=True`.",
+                        misconception="logs-every-engine",
+                    )
+            await engine.dispose()
+        with process_variable("DEBUG", "0"), engine_log() as records:
+            await _query(await _engine_for(make_engine, box.url, None))
+            default = bool(records)
+    judge_echo(logged, default)
+
+
+async def _query(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        (await connection.execute(text("select 1"))).all()
+    await engine.dispose()
+
+
+async def _engine_for(make_engine: Callable[..., Any], url: URL, value: str | None) -> AsyncEngine:
+    environment = {"HOME": "/srv/app"} | ({} if value is None else {"DEBUG": value})
+    with EngineWatch() as watch:
+        try:
+            engine = await _result(make_engine(url, environment))
+        except KeyError as error:
+            if value is None and error.args == ("DEBUG",):
+                raise NotYet(
+                    "Without DEBUG in the environment `make_engine` raises a `KeyError`. A variable that is only for "
+                    "development may be missing: read it with `.get` and a default that means off.",
+                    misconception="debug-required",
+                ) from None
+            if error.args == (value,):
+                raise NotYet(
+                    f"`create_async_engine` raised `KeyError: {value!r}`: `echo` got text. It takes `True` or `False`, "
+                    "so decide first what the text means.",
+                    misconception="echo-gets-text",
+                ) from None
+            raise
+    if wrong := wrong_engine(engine, url):
+        raise wrong
+    if watch.connects:
+        await engine.dispose()
+        raise NotYet(
+            "`make_engine` opened a connection. Making an engine must not need the database: it is made when the "
+            "program starts or is imported, and the database may be away at that moment.",
+            misconception="connects-at-creation",
+        )
+    return engine  # type: ignore[no-any-return]
+
+
+@exercise(
+    "03.2",
+    title="A session per request that always closes",
+    hints=(
+        "What has to happen after the endpoint, even if it fails? Which statement of Python makes sure of that?",
+        "`async with` closes a session in every case, and closing rolls back what was not committed. `yield` hands "
+        "the session out and waits there until the endpoint has ended.",
+        "One `async with AsyncSession(engine, expire_on_commit=False) as …:` and one `yield` inside it. No `except`, "
+        "no `commit`. Take `AsyncSession` from `sqlmodel.ext.asyncio.session`.",
+    ),
+    seconds=10,
+)
+async def q2(get_session: Callable[[AsyncEngine], Any]) -> None:
+    """03.2: driven as FastAPI drives a dependency, does get_session hand out a session and clean up after it?"""
+    async with lab() as box, engine_with_notes(box.url, pool_size=10) as engine:
+        await judge_dependency(get_session, engine, box)
+
+
+@exercise(
+    "03.3",
+    title="A handler that answers after its commit",
+    hints=(
+        "Which line raises? What did the line before it do to the values that `note` held?",
+        "After a commit the session forgets what it loaded. Either tell it not to, or load it again with `await`, or "
+        "take the values while they are still there.",
+        "`AsyncSession(engine, expire_on_commit=False)` keeps them. `await session.refresh(note)` loads all columns "
+        "with one statement. `await session.flush()` before the commit fills in the id.",
+    ),
+    seconds=10,
+)
+async def q3(create_note: Callable[[AsyncEngine, str], Awaitable[dict[str, Any]]]) -> None:
+    """03.3: does the handler store a note and answer with all its values, without a needless trip?"""
+    async with lab() as box, engine_with_notes(box.url, pool_size=3) as engine:
+        for title in ("Buy milk", "Call Ada"):
+            with EngineWatch() as watch:
+                try:
+                    got = await _result(create_note(engine, title))
+                except MissingGreenlet:
+                    raise NotYet(
+                        "The handler still raises `MissingGreenlet`: it reads an attribute that the commit has "
+                        "expired, in a place where nothing is awaited. Keep the values, or load them with `await`.",
+                        misconception="still-expired",
+                    ) from None
+                except DetachedInstanceError:
+                    raise NotYet(
+                        "The handler raises `DetachedInstanceError`: it reads an expired attribute after the session "
+                        "was closed. Load it while the session is open, or do not let the commit expire it.",
+                        misconception="reads-after-close",
+                    ) from None
+            judge_trips(watch, engine)
+            stored = await notes_with(engine, title)
+            if engine.pool.checkedout():  # type: ignore[attr-defined]
+                raise NotYet(
+                    "A session of the handler is still open and keeps a connection. Open it with `async with`.",
+                    misconception="leaves-session-open",
+                )
+            judge_note(got, stored, watch.begun(engine) > len(watch.sent(engine)), title)
+
+
+@exercise(
+    "03.4",
+    title="Ten queries at once",
+    hints=(
+        "How many queries can one connection run at the same moment? How many connections does one session use?",
+        "Write a small coroutine that opens its own session, runs one query and returns one number. Then start ten.",
+        "`asyncio.gather(*(one(n) for n in numbers))` runs them together and keeps their order. The session is opened "
+        "inside `one`. The pool makes the ones that find no free connection wait.",
+    ),
+    seconds=15,
+)
+async def q4(fetch_prices: Callable[[AsyncEngine, list[int]], Awaitable[list[int]]]) -> None:
+    """03.4: do ten queries share the given engine's pool, as many at once as it has connections?"""
+    numbers = [3, 8, 1, 6, 10, 5, 2, 9, 4, 7]
+    factor = 1999
+    async with lab() as box, disposed(create_async_engine(box.url)) as maker:
+        await create_slow_price(maker, wanted=_POOL, factor=factor)
+        # The answer's engine starts cold: that is when a shared session fails.
+        fresh = create_async_engine(box.url, pool_size=_POOL, max_overflow=0, pool_timeout=5)
+        async with disposed(fresh) as engine:
+            with EngineWatch() as watch:
+                for _ in range(2):
+                    got = await _prices(fetch_prices, engine, numbers)
+                    calls, most = await slow_price_calls(maker)
+                    judge_prices(got, [n * factor for n in numbers], calls)
+                    if most >= _POOL or watch.most_at_once(engine) == 1:
+                        break  # else once more, now warm: a busy machine may not get that far while it connects
+            judge_overlap(watch, engine, calls=calls, most=most, wanted=_POOL)
+
+
+async def _prices(fetch_prices: Callable[..., Any], engine: AsyncEngine, numbers: list[int]) -> Any:
+    try:
+        return await _result(fetch_prices(engine, list(numbers)))
+    except (SQLAlchemyError, ExceptionGroup) as error:
+        if from_sharing(error):
+            raise shared_session() from None
+        if isinstance(error, PoolTimeout):
+            raise sessions_left_open() from None
+        raise

@@ -1,0 +1,255 @@
+# %% right: a match on the text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    match environment.get("DEBUG", "off").strip().casefold():
+        case "1" | "true" | "yes" | "on":
+            return create_async_engine(url, echo=True)
+        case _:
+            return create_async_engine(url)
+
+
+# %% right: async, and echo set afterwards
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def make_engine(url, environment):
+    engine = create_async_engine(url, pool_pre_ping=True)
+    engine.echo = environment.get("DEBUG", "").upper() in ("1", "TRUE", "YES", "ON")
+    return engine
+
+
+# %% right: the URL as unmasked text, a regular expression
+import re
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    on = re.fullmatch("1|true|yes|on", environment["DEBUG"] if "DEBUG" in environment else "", re.IGNORECASE)
+    return create_async_engine(url.render_as_string(hide_password=False), echo=on is not None)
+
+
+# %% right: settings read by pydantic
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    try:
+        debug = TypeAdapter(bool).validate_python(environment.get("DEBUG"))
+    except ValidationError:
+        debug = False
+    return create_async_engine(url, echo=debug, hide_parameters=True)
+
+
+# %% wrong: always-on | logs its statements whatever DEBUG says
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=True)
+
+
+# %% wrong: never-on | logs nothing, whatever DEBUG says
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url)
+
+
+# %% wrong: bool-of-text | `bool()` of text is False only when the text is empty
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=bool(environment.get("DEBUG", False)))
+
+
+# %% wrong: connects-at-creation | opened a connection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def make_engine(url, environment):
+    engine = create_async_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+    return engine
+
+
+# %% wrong: connects-at-creation | opened a connection
+# It leaves nothing open, and still needs the database.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def make_engine(url, environment):
+    engine = create_async_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+    await engine.dispose()
+    return engine
+
+
+# %% wrong: reads-os-environ | follows the DEBUG of this process
+import os
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=os.environ.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+
+
+# %% wrong: reads-os-environ | follows the DEBUG of this process
+# Falls back to it where the argument says nothing.
+import os
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    debug = environment.get("DEBUG", os.environ.get("DEBUG", ""))
+    return create_async_engine(url, echo=debug.lower() in {"1", "true", "yes", "on"})
+
+
+# %% wrong: never-on | logs nothing, whatever DEBUG says
+# Read once, when the cell ran.
+import os
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+DEBUG = os.environ.get("COURSE_NO_SUCH_DEBUG", "").lower() in {"1", "true", "yes", "on"}
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=DEBUG)
+
+
+# %% wrong: echo-gets-text | `echo` got text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment.get("DEBUG"))
+
+
+# %% wrong: debug-required | read it with `.get`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment["DEBUG"].lower() in {"1", "true", "yes", "on"})
+
+
+# %% wrong: misses-a-spelling | {'DEBUG': 'TRUE'}
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment.get("DEBUG") in {"1", "true", "yes", "on"})
+
+
+# %% wrong: misses-a-spelling | {'DEBUG': '1'}
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment.get("DEBUG", "").lower() == "true")
+
+
+# %% wrong: misses-a-spelling | environment without DEBUG
+# On unless it is switched off.
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment.get("DEBUG", "true").lower() not in {"", "0", "false", "no", "off"})
+
+
+# %% wrong: logs-rows | logs the rows that come back
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    on = environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"}
+    return create_async_engine(url, echo="debug" if on else False)
+
+
+# %% wrong: logs-every-engine | a logger's level counts for all of
+import logging
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    if environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"}:
+        logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
+    return create_async_engine(url)
+
+
+# %% wrong: masked-url | would log in with the password `***`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(str(url), echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+
+
+# %% wrong: another-url | Pass `url` on as it is
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine("postgresql+asyncpg://localhost/app", echo="DEBUG" in environment)
+
+
+# %% wrong: sync-engine | synchronous `Engine`
+from sqlalchemy import create_engine
+
+
+def make_engine(url, environment):
+    return create_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+
+
+# %% wrong: returns-no-engine | returned NoneType, not an `AsyncEngine`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    create_async_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+
+
+# %% error: invalid literal for int()
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=bool(int(environment.get("DEBUG") or "0")))
+
+
+# %% error: asyncio.run() cannot be called from a running event loop
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    engine = create_async_engine(url)
+    warm = engine.dispose()
+    try:
+        asyncio.run(warm)
+    finally:
+        warm.close()
+    return engine
+
+
+# %% timed out: Exercise 03.1 did not finish
+import asyncio
+
+
+async def make_engine(url, environment):
+    await asyncio.Event().wait()

@@ -1,0 +1,360 @@
+# %% right: refreshed once
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        await session.refresh(note)
+    return note.model_dump()
+
+
+# %% right: the answer is built before the commit
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session, session.begin():
+        note = Note(title=title)
+        session.add(note)
+        await session.flush()
+        return {"id": note.id, "title": note.title, "done": note.done}
+
+
+# %% right: one statement that inserts and returns
+from sqlalchemy import insert
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    table = Note.__table__
+    async with engine.begin() as connection:
+        result = await connection.execute(insert(table).values(title=title, done=False).returning(*table.c))
+        return dict(result.mappings().one())
+
+
+# %% right: attributes read inside run_sync
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        return await session.run_sync(lambda _: {"id": note.id, "title": note.title, "done": note.done})
+
+
+# %% right: loaded again by its id
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.flush()
+        key = note.id
+        await session.commit()
+        stored = (await session.exec(select(Note).where(Note.id == key))).one()
+        return {"id": stored.id, "title": stored.title, "done": stored.done}
+
+
+# %% wrong: still-expired | still raises `MissingGreenlet`
+# It closes the session sooner, which was not the trouble.
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    session = AsyncSession(engine)
+    note = Note(title=title)
+    session.add(note)
+    await session.commit()
+    try:
+        return {"id": note.id, "title": title, "done": False}
+    finally:
+        await session.close()
+
+
+# %% wrong: still-expired | still raises `MissingGreenlet`
+# A thread changes nothing about it.
+import asyncio
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        key = await asyncio.to_thread(lambda: note.id)
+    return {"id": key, "title": title, "done": False}
+
+
+# %% wrong: reads-after-close | reads an expired attribute after the session
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    return {"id": note.id, "title": note.title, "done": note.done}
+
+
+# %% wrong: catches-it | Catching it hides the failed read
+from sqlalchemy.exc import MissingGreenlet
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        try:
+            return {"id": note.id, "title": note.title, "done": note.done}
+        except MissingGreenlet:
+            return {"id": None, "title": title, "done": False}
+
+
+# %% wrong: catches-it | Catching it hides the failed read
+# The values come, after a failure that was to be expected.
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        try:
+            note.id
+        except Exception:
+            await session.refresh(note)
+        return {"id": note.id, "title": note.title, "done": note.done}
+
+
+# %% wrong: one-query-per-attribute | sent 3 `SELECT` statements
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        latest = Note.id.desc()
+        key = (await session.exec(select(Note.id).where(Note.title == title).order_by(latest))).first()
+        stored_title = (await session.exec(select(Note.title).where(Note.id == key))).one()
+        done = (await session.exec(select(Note.done).where(Note.id == key))).one()
+        return {"id": key, "title": stored_title, "done": done}
+
+
+# %% wrong: one-query-per-attribute | sent 3 `SELECT` statements
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        answer = {}
+        for name in ("id", "title", "done"):
+            await session.refresh(note, [name])
+            answer[name] = getattr(note, name)
+        return answer
+
+
+# %% wrong: uses-a-thread | went to the database from another thread
+# It waits in the event loop's own thread until the other thread is done.
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def store(url, title):
+    engine = create_async_engine(url)
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    await engine.dispose()
+    return note.model_dump()
+
+
+async def create_note(engine, title):
+    with ThreadPoolExecutor() as threads:
+        return threads.submit(asyncio.run, store(engine.url, title)).result()
+
+
+# %% wrong: uses-a-thread | went to the database from another thread
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def load(url, key):
+    engine = create_async_engine(url)
+    async with AsyncSession(engine) as session:
+        note = await session.get(Note, key)
+        answer = note.model_dump()
+    await engine.dispose()
+    return answer
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.flush()
+        key = note.id
+        await session.commit()
+    return await asyncio.to_thread(asyncio.run, load(engine.url, key))
+
+
+# %% wrong: second-engine | another engine than the one it was given
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    own = create_async_engine(engine.url)
+    async with AsyncSession(own, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    await own.dispose()
+    return note.model_dump()
+
+
+# %% wrong: empty-answer | after the commit the note is empty
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        return note.model_dump()
+
+
+# %% wrong: nothing-stored | the note is not in the database
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.flush()
+        return {"id": note.id, "title": note.title, "done": note.done}
+
+
+# %% wrong: returns-the-instance | returns the `Note` itself
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        return note
+
+
+# %% wrong: wrong-values | with `id`, `title` and `done` of
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    note = Note(title=title)
+    answer = {"id": note.id, "title": note.title, "done": note.done}
+    async with AsyncSession(engine) as session:
+        session.add(note)
+        await session.commit()
+    return answer
+
+
+# %% wrong: leaves-session-open | is still open and keeps a connection
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+sessions = []
+
+
+async def create_note(engine, title):
+    session = AsyncSession(engine)
+    sessions.append(session)
+    note = Note(title=title)
+    session.add(note)
+    await session.commit()
+    await session.refresh(note)
+    return {"id": note.id, "title": note.title, "done": note.done}
+
+
+# %% error: object has no attribute 'exec_'
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as session:
+        return await session.exec_("insert into note ...")
+
+
+# %% timed out: Exercise 03.3 did not finish
+import asyncio
+
+
+async def create_note(engine, title):
+    async with engine.connect():
+        await asyncio.Event().wait()
