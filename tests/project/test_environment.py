@@ -25,9 +25,10 @@ DEV = ranges(PROJECT["optional-dependencies"]["dev"])
 
 
 def locked(name: str) -> dict[str, str]:
-    """Name and version of everything in a lock."""
-    text = (ROOT / name).read_text()
-    return {canonicalize_name(found[1]): found[2] for found in re.finditer(r"^([\w.-]+)(?:\[.*\])?==(\S+)", text, re.M)}
+    """Name and version of everything in a lock that this platform gets."""
+    entries = re.findall(r"^(\S+==.*?) *\\$", (ROOT / name).read_text(), re.M)
+    here = [entry for entry in map(Requirement, entries) if entry.marker is None or entry.marker.evaluate()]
+    return {canonicalize_name(entry.name): str(entry.specifier).removeprefix("==") for entry in here}
 
 
 def test_conda_brings_the_packages_of_the_course() -> None:

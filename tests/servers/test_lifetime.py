@@ -1,6 +1,7 @@
 """A server lives exactly as long as its kernel wants it, however the kernel ends."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -16,6 +17,9 @@ from course_lib.servers import PostgresServer, ServerError
 from course_lib.servers._accounts import server_account
 from course_lib.servers._folders import base_folder, remove_abandoned
 
+# A server is gone well within a second; a loaded machine gets more before a test says that something stayed.
+GONE_SECONDS = 10
+
 _START_AND_WAIT = """
     async def main():
         server = await PostgresServer.start()
@@ -26,15 +30,13 @@ _START_AND_WAIT = """
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_is_left_two_seconds_after_the_kernel_was_ended(number: int) -> None:
+def test_nothing_is_left_after_the_kernel_was_ended(number: int) -> None:
     kernel = Kernel(_START_AND_WAIT)
     folder = kernel.folder()
     processes = family(folder)
     assert len(processes) >= 6, "the supervisor, the postmaster and its children"
     kernel.end(number)
-    ended = time.monotonic()
-    assert wait_until(lambda: all_gone(processes) and not folder.exists(), 2), family(folder)
-    assert time.monotonic() - ended < 2
+    assert wait_until(lambda: all_gone(processes) and not folder.exists(), GONE_SECONDS), family(folder)
 
 
 def test_nothing_is_left_after_an_ordinary_exit_without_stop() -> None:
@@ -47,13 +49,20 @@ def test_nothing_is_left_after_an_ordinary_exit_without_stop() -> None:
     folder = Path(kernel.line())
     assert kernel.rest() == ""
     assert kernel.process.returncode == 0
-    assert wait_until(lambda: not folder.exists() and not family(folder), 2)
+    assert wait_until(lambda: not folder.exists() and not family(folder), GONE_SECONDS)
+
+
+def instances(kernel: psutil.Process) -> list[Path]:
+    """The folders of the servers whose supervisors are this process's children."""
+    commands = []
+    for child in kernel.children():
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            commands.append(child.cmdline())
+    return [Path(each[each.index(part) + 1]) for each in commands for part in each if part.endswith("supervisor.sh")]
 
 
 @pytest.mark.parametrize("delay", [0.01, 0.03, 0.06, 0.1])
 def test_nothing_is_left_when_the_kernel_dies_while_the_server_starts(delay: float) -> None:
-    servers = base_folder(server_account()) / "servers"
-    before = set(servers.iterdir())
     kernel = Kernel(
         """
         async def main():
@@ -65,11 +74,12 @@ def test_nothing_is_left_when_the_kernel_dies_while_the_server_starts(delay: flo
     )
     assert kernel.line() == "begin"
     # The supervisor's process is there: from now on nothing may be left.
-    assert wait_until(lambda: any(family(folder) for folder in set(servers.iterdir()) - before), 5)
-    started = set(servers.iterdir()) - before
+    mine = psutil.Process(kernel.process.pid)
+    assert wait_until(lambda: bool(instances(mine)), 5)
+    started = instances(mine)
     time.sleep(delay)
     kernel.end()
-    assert wait_until(lambda: not any(folder.exists() or family(folder) for folder in started), 2)
+    assert wait_until(lambda: not any(folder.exists() or family(folder) for folder in started), GONE_SECONDS)
 
 
 async def test_a_busy_server_goes_too() -> None:
