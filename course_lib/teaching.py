@@ -4,12 +4,18 @@ import asyncio
 import contextlib
 import html
 import re
+import textwrap
 from types import TracebackType
 from typing import Any, Self
 
 from course_lib.exercises import progress
-from course_lib.exercises.feedback import Panel, masked
+from course_lib.exercises.feedback import Panel, masked, steady
 from course_lib.exercises.tracebacks import one_line
+
+# A cell's output shows so many characters beside each other in a narrow window.
+_WIDTH = 96
+# What was chosen in this kernel, by question: a cell that is run again keeps its guess.
+_chosen: dict[str, str] = {}
 
 
 class ExpectedErrorMissing(AssertionError):
@@ -61,7 +67,9 @@ class expect_error:
             ) from error
         self.error = error
         if self.show:
-            print(masked(one_line(error)))
+            print(
+                textwrap.fill(steady(masked(one_line(error))), _WIDTH, break_long_words=False, break_on_hyphens=False)
+            )
         return True
 
 
@@ -71,7 +79,7 @@ class Prediction:
     def __init__(self, question: str, options: tuple[str, ...]) -> None:
         self.question = question
         self.options = options
-        self.guess: str | None = None
+        self.guess: str | None = _chosen.get(question) if _chosen.get(question) in options else None
         self._status: Any = None
         self._saving: set[asyncio.Task[str]] = set()
 
@@ -87,9 +95,9 @@ class Prediction:
         text = str(option)
         if text not in self.options:
             raise ValueError(f"{text!r} is none of the answers. Choose one of: {', '.join(self.options)}.")
-        self.guess = text
+        self.guess = _chosen[self.question] = text
         if self._status is not None:
-            self._status.value = f"Your guess: {text}. Now run the next cell."
+            self._status.value = self._invitation()
         with contextlib.suppress(RuntimeError):  # without a running event loop the guess lives in this object only
             saving = asyncio.get_running_loop().create_task(progress.record_guess(self.question, text))
             self._saving.add(saving)
@@ -105,9 +113,14 @@ class Prediction:
             A panel, which a notebook displays.
         """
         found = str(measured)
+        rows = (("Your guess", self.guess or "none"), ("Measured", found))
+        if found not in self.options:
+            doubt = (
+                "None of the answers was right. If the question does not fit, run this section's predict cell first."
+            )
+            return Panel("A surprise", f"{self.question}\n\n{doubt}", rows=rows)
         if self.guess is None:
-            return Panel("Measured", f"{self.question}", rows=(("Your guess", "none"), ("Measured", found)))
-        rows = (("Your guess", self.guess), ("Measured", found))
+            return Panel("Measured", self.question, rows=rows)
         if self.guess == found:
             return Panel("As you predicted", self.question, "good", rows)
         return Panel("A surprise", self.question, "plain", rows)
@@ -120,13 +133,18 @@ class Prediction:
         # The text stands for the buttons wherever widgets don't run: GitHub, nbval, an exported page.
         return {**self._buttons()._repr_mimebundle_(), "text/plain": repr(self)}
 
+    def _invitation(self) -> str:
+        if self.guess is None:
+            return "Choose one, then select the next code cell and run it."
+        return f"Your guess: {html.escape(self.guess)}. Select the next code cell and run it."
+
     def _buttons(self) -> Any:
         import ipywidgets  # here, so that the library is quick to import where no notebook runs
 
         question = ipywidgets.HTML(f"<strong>Predict:</strong> {html.escape(self.question)}")
         buttons = ipywidgets.ToggleButtons(options=self.options, value=self.guess, tooltips=self.options)
         buttons.style.button_width = "auto"
-        self._status = ipywidgets.HTML("Choose one, then run the next cell.")
+        self._status = ipywidgets.HTML(self._invitation())
         buttons.observe(lambda change: self.choose(change["new"]), names="value")
         return ipywidgets.VBox([question, buttons, self._status])
 

@@ -42,8 +42,33 @@ def test_a_password_in_the_message_is_masked(capsys: pytest.CaptureFixture[str])
     assert "hunter2" not in capsys.readouterr().out
 
 
+def test_a_long_message_is_broken_at_spaces(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "word " * 60
+    with expect_error(ValueError):
+        raise ValueError(words)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 96
+    assert " ".join(lines).count("word") == 60
+
+
+async def test_a_guess_survives_running_its_cell_again() -> None:
+    """Shift+Enter after a click runs the predict cell once more, before the next one."""
+    predict("Asked again?", ["yes", "no"]).choose("yes")
+    again = predict("Asked again?", ["yes", "no"])
+    assert again.guess == "yes"
+    assert again._buttons().children[1].value == "yes"
+    assert predict("Asked again?", ["other", "answers"]).guess is None
+
+
+def test_a_measurement_that_nobody_offered_is_shown_all_the_same() -> None:
+    shown = repr(predict("Which colour?", ["red", "blue"]).compare("green"))
+    assert "green" in shown
+    assert "None of the answers" in shown
+
+
 async def test_a_guess_is_shown_beside_the_measurement() -> None:
-    guess = predict("How many connections?", [0, 5])
+    guess = predict("How many connections are there?", [0, 5])
     assert "none" in repr(guess.compare(0))
     guess.choose(5)
     surprise = repr(guess.compare(0))
@@ -70,4 +95,4 @@ def test_a_prediction_has_buttons_and_a_text_for_where_there_are_none() -> None:
     assert "How &lt;many&gt;?" in question.value
     choice.value = "five"
     assert guess.guess == "five"
-    assert "five" in status.value
+    assert "Your guess: five" in status.value

@@ -6,18 +6,32 @@ learner's code it is an ``error``, if it comes out of ours it is a ``checker_err
 """
 
 import asyncio
+import gc
 import inspect
+import warnings
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import replace
 from typing import Any
 
 from course_lib.exercises import progress
+from course_lib.exercises.asking import ask
 from course_lib.exercises.cleanup import cleaned_up
 from course_lib.exercises.feedback import Panel
 from course_lib.exercises.limits import Exited, TimeUp, run_limited
 from course_lib.exercises.starters import untouched
-from course_lib.exercises.tracebacks import has_learner_frame, learner_traceback, one_line
-from course_lib.exercises.verdicts import AnswerError, Case, NotAttempted, NotYet, Outcome, Status, using_answer
+from course_lib.exercises.tracebacks import advice, has_learner_frame, learner_traceback, one_line
+from course_lib.exercises.verdicts import (
+    AnswerError,
+    Call,
+    Case,
+    NotAttempted,
+    NotYet,
+    Outcome,
+    Status,
+    calling,
+    last_call,
+    using_answer,
+)
 from course_lib.lessons import cell_source
 from course_lib.servers import ServerError
 
@@ -30,6 +44,8 @@ __all__ = [
     "Outcome",
     "PendingCheck",
     "Status",
+    "ask",
+    "calling",
     "exercise",
     "using_answer",
 ]
@@ -134,7 +150,18 @@ class Exercise:
         return f"Exercise {self.id}: {self.title}. Use: await {name}.check(...), {name}.hint(), {name}.solution()"
 
     async def _outcome(self, answers: tuple[Any, ...]) -> Outcome:
-        outcome = await self._judge(answers)
+        call = Call()
+        token = last_call.set(call)
+        try:
+            outcome = await self._judge(answers)
+        finally:
+            last_call.reset(token)
+        if outcome.status in ("error", "timed_out"):
+            outcome = replace(outcome, call=call)
+        with warnings.catch_warnings():
+            # A coroutine that the answer never awaited would complain later, above some other cell's output.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            gc.collect()
         note = await progress.record(outcome.exercise, outcome.status, outcome.misconception)
         return replace(outcome, note=note) if note else outcome
 
@@ -162,8 +189,8 @@ class Exercise:
                 self.id,
                 "timed_out",
                 f"Exercise {self.id} did not finish within {self.seconds:g} seconds, so it was stopped. "
-                "Look for something that waits for ever: a loop without an end, `time.sleep`, an `await` "
-                "that nothing answers.",
+                "Look for something that waits for ever (a loop without an end, `time.sleep`, an `await` that nothing "
+                "answers), or for something slow that is done many times.",
             )
         except Exited:
             return Outcome(
@@ -177,7 +204,8 @@ class Exercise:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise  # the learner pressed stop
-            return self._failed(error)
+            said = "Your code awaited something that was cancelled, or raised `CancelledError` itself."
+            return Outcome(self.id, "error", said, traceback=learner_traceback(error))
         except BaseException as error:
             return self._failed(error)
         return Outcome(self.id, "correct", f"Exercise {self.id} is solved: {self.title}.")
@@ -191,14 +219,11 @@ class Exercise:
         if isinstance(error, AnswerError):
             cause = error.__cause__ or error
             lines = learner_traceback(cause) if has_learner_frame(cause) else ""
-            return Outcome(self.id, "error", f"While {error.doing}: {one_line(cause)}", traceback=lines)
+            said = f"While {error.doing}: {one_line(cause)}"
+            return Outcome(self.id, "error", "\n\n".join(filter(None, [said, advice(cause)])), traceback=lines)
         if has_learner_frame(error):
-            return Outcome(
-                self.id,
-                "error",
-                "Your code raised an exception. Its last line says what happened; the line above it says where.",
-                traceback=learner_traceback(error),
-            )
+            general = "Your code raised an exception. The last line says what happened, those above it say where."
+            return Outcome(self.id, "error", advice(error) or general, traceback=learner_traceback(error))
         if isinstance(error, ServerError):
             return Outcome(self.id, "checker_error", f"The check needs a real PostgreSQL. {error}")
         return Outcome(

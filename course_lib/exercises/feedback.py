@@ -21,12 +21,29 @@ _BARS: dict[Tone, str] = {
 _SIGNS: dict[Tone, str] = {"good": "✔", "wrong": "✎", "fault": "✖", "plain": "ℹ"}
 _BOX = "background: var(--jp-layout-color2, transparent); border: 1px solid var(--jp-border-color2, #8a8a8a);"
 _CODE = f"{_BOX} padding: 0.5em 0.75em; margin: 0.4em 0; overflow-x: auto; white-space: pre-wrap;"
-_PASSWORD_IN_URL = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.\-]*://[^\s:/@]*:)[^\s]+(?=@)")
+# Up to the last "@" of the URL: user names and passwords may hold one. A brace begins a placeholder in source code.
+_PASSWORD_IN_URL = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.\-]*://[^\s:/]*:)(?!\{)[^\s]+(?=@)")
+_PASSWORD_IN_QUERY = re.compile(r"([?&][^=&\s]*pass[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+# What differs from run to run, and what stands for it.
+_VARYING = (
+    (re.compile(r"\b127\.0\.0\.1:\d+"), "127.0.0.1:…"),
+    (re.compile(r"\bcheck_[0-9a-f]{12}\b"), "check_…"),
+    (re.compile(r" at 0x[0-9a-fA-F]+"), ""),
+    (re.compile(r" \(_ssl\.c:\d+\)"), ""),
+)
+_MOST_CHARACTERS = 600
 
 
 def masked(text: str) -> str:
-    """*text* with each password inside a URL replaced by ``***``, up to the last ``@`` of the URL."""
-    return _PASSWORD_IN_URL.sub(r"\1***", text)
+    """*text* with each password inside a URL replaced by ``***``: before the last ``@``, and in the query."""
+    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1***", text))
+
+
+def steady(text: str) -> str:
+    """*text* without what differs from run to run: ports on this machine, memory addresses, names of databases."""
+    for pattern, instead in _VARYING:
+        text = pattern.sub(instead, text)
+    return text
 
 
 @dataclass(frozen=True)
@@ -55,16 +72,16 @@ class Panel:
         width = max((len(label) for label, _ in self.rows), default=0)
         parts = [
             f"{_SIGNS[self.tone]} {self.heading}",
-            masked(self.text),
+            _clean(self.text),
             "\n".join(f"  {label:<{width}}  {self._value(value)}" for label, value in self.rows),
-            masked(self.code),
-            masked(self.after),
+            _clean(self.code),
+            _clean(self.after),
         ]
         return "\n".join(part for part in parts if part)
 
     def _repr_html_(self) -> str:
         parts = [f"<p style='margin: 0'><strong>{_SIGNS[self.tone]} {html.escape(self.heading)}</strong></p>"]
-        parts += [_paragraph(each) for each in masked(self.text).split("\n\n") if each]
+        parts += [_paragraph(each) for each in _clean(self.text).split("\n\n") if each]
         if self.rows:
             cells = "".join(
                 f"<tr><th scope='row' style='text-align: left; vertical-align: top'>{html.escape(label)}</th>"
@@ -73,14 +90,20 @@ class Panel:
             )
             parts.append(f"<table style='margin: 0.4em 0'><tbody>{cells}</tbody></table>")
         if self.code:
-            parts.append(f"<pre tabindex='0' style='{_CODE}'>{html.escape(masked(self.code))}</pre>")
+            parts.append(f"<pre tabindex='0' style='{_CODE}'>{html.escape(_clean(self.code))}</pre>")
         if self.after:
-            parts.append(_paragraph(masked(self.after)))
+            parts.append(_paragraph(_clean(self.after)))
         style = f"border-left: 4px solid {_BARS[self.tone]}; padding: 0.3em 0 0.3em 0.9em; max-width: 60em"
         return f'<div role="status" style="{style}">{"".join(parts)}</div>'
 
     def _value(self, value: str) -> str:
-        return value if self.reveal else masked(value)
+        if len(value) > _MOST_CHARACTERS:
+            value = f"{value[:_MOST_CHARACTERS]}… ({len(value):,} characters)"
+        return steady(value) if self.reveal else _clean(value)
+
+
+def _clean(text: str) -> str:
+    return steady(masked(text))
 
 
 def _paragraph(text: str) -> str:

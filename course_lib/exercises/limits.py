@@ -7,6 +7,7 @@ import ctypes
 import signal
 import sys
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from types import FrameType
 from typing import Any
@@ -28,21 +29,43 @@ class TimeUp(BaseException):
 
 
 class Exited(BaseException):
-    """The answer raised ``SystemExit`` (``sys.exit()``, ``exit()``, ``quit()``), which would have ended the kernel."""
+    """The answer raised ``SystemExit`` or ``KeyboardInterrupt``, which would have ended the kernel."""
 
 
 class _Run:
-    """The tasks of one check: its own and those that the learner's code started."""
+    """One check: its tasks, those that the learner's code started among them, and when its time is up."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.deadline = time.monotonic() + seconds
+        self.stopped = False
+
+    def remaining(self) -> float:
+        """Seconds that are left; as long as the clock is stopped, there is always some time left."""
+        left = self.deadline - time.monotonic()
+        return max(left, _GRACE) if self.stopped else left
+
+
+@contextlib.contextmanager
+def clock_stopped() -> Iterator[None]:
+    """Within this block, inside a check, time does not count: our own preparations are not the learner's time."""
+    run = _run.get()
+    began = time.monotonic()
+    if run is not None:
+        run.stopped = True
+    try:
+        yield
+    finally:
+        if run is not None:
+            run.stopped = False
+            run.deadline += time.monotonic() - began
 
 
 async def _guard(coroutine: Coroutine[Any, Any, Any]) -> Any:
     # asyncio re-raises SystemExit and KeyboardInterrupt out of the event loop itself: the kernel would end.
     try:
         return await coroutine
-    except SystemExit as exit_:
+    except (SystemExit, KeyboardInterrupt) as exit_:
         raise Exited(*exit_.args) from exit_
 
 
@@ -87,7 +110,7 @@ def _interrupt_blocking(loop: asyncio.AbstractEventLoop, run: _Run, seconds: flo
 
         def on_alarm(signum: int, frame: FrameType | None) -> None:
             nonlocal rings
-            if not ours_runs():
+            if not ours_runs() or run.remaining() > -_GRACE:
                 return
             rings += 1
             if rings > _PATIENT_RINGS and frame is not None:
@@ -117,7 +140,7 @@ def _interrupt_blocking(loop: asyncio.AbstractEventLoop, run: _Run, seconds: flo
         wait = seconds
         while not ended.wait(wait):
             wait = _AGAIN
-            if ours_runs():
+            if ours_runs() and run.remaining() <= -_GRACE:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TimeUp))
 
     watcher = threading.Thread(target=watch, name="course-time-limit", daemon=True)
@@ -155,22 +178,24 @@ async def run_limited(coroutine: Coroutine[Any, Any, None], seconds: float) -> N
 
     Raises:
         TimeUp: the limit ran out.
-        Exited: the learner's code raised ``SystemExit``.
+        Exited: the learner's code raised ``SystemExit`` or ``KeyboardInterrupt``.
         BaseException: whatever the coroutine raised.
     """
     loop = asyncio.get_running_loop()
-    run = _Run()
+    run = _Run(seconds)
     token = _run.set(run)
     try:
         with _watched_tasks(loop, run), _interrupt_blocking(loop, run, seconds + _GRACE):
             task = loop.create_task(coroutine)
             try:
-                done, _ = await asyncio.wait({task}, timeout=seconds)
+                while not task.done() and (left := run.remaining()) > 0:
+                    await asyncio.wait({task}, timeout=left)
+                finished = task.done()
             finally:  # also when the learner presses stop: our own wait is cancelled then
                 await _end(run.tasks)
     finally:
         _run.reset(token)
-    if not done:
+    if not finished:
         raise TimeUp
     if task.cancelled():
         raise asyncio.CancelledError("the answer was cancelled from inside")

@@ -1,5 +1,6 @@
 """Which part of a traceback is the learner's, and how to show only that."""
 
+import re
 import sysconfig
 import traceback
 from pathlib import Path
@@ -10,6 +11,24 @@ _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib"
 # A runaway recursion repeats the same lines a thousand times: its last few tell as much.
 _MOST_FRAMES = 6
 _MOST_CHARACTERS = 600
+
+# What the well-known first mistakes of async database code look like, and what mends them.
+_ADVICE = (
+    (r"'coroutine' object", "An `await` is missing before the call whose result is used here."),
+    (r"^ObjectNotExecutableError", 'SQL as a string has to be marked as such: `text("select 1")`.'),
+    (
+        r"password authentication failed",
+        "If you made text of a URL: `str(url)` shows the password as `***`. Hand over the `url` object itself.",
+    ),
+    (r"^MissingGreenlet", "SQLAlchemy had to ask the database outside an awaited call. Lesson 03 shows where from."),
+    (r"cannot be called from a running event loop", "The event loop runs already: write `await main()`."),
+)
+
+
+def advice(error: BaseException) -> str:
+    """What to do about an exception that async beginners meet often; "" for all others."""
+    said = one_line(error)
+    return next((text for pattern, text in _ADVICE if re.search(pattern, said)), "")
 
 
 def _is_learners(filename: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +65,34 @@ class AnswerError(Exception):
         self.doing = doing
 
 
+@dataclass
+class Call:
+    """What the answer was last called with, so that an exception or a time-out can say it.
+
+    Args:
+        given: the call, as text; "" as long as the check did not say.
+        made_up: the check invented the values, so a password in them is shown.
+    """
+
+    given: str = ""
+    made_up: bool = False
+
+
+last_call: ContextVar[Call] = ContextVar("course_last_call")
+
+
+def calling(given: str, *, made_up: bool = False) -> None:
+    """Say what the answer is called with next. Feedback shows it if the answer raises or does not end.
+
+    Args:
+        given: the argument or the call, as text.
+        made_up: the check invented the values, so a password in them is shown.
+    """
+    call = last_call.get(None)
+    if call is not None:
+        call.given, call.made_up = given, made_up
+
+
 @asynccontextmanager
 async def using_answer(doing: str) -> AsyncIterator[None]:
     """Within this block, an exception is the answer's: our code uses what the learner made.
@@ -93,6 +122,7 @@ class Outcome:
         misconception: id of the recognised misunderstanding, or None.
         case: the case that failed, or None.
         traceback: the learner's own lines of the traceback, or "".
+        call: what the answer was called with when it raised or ran out of time, where the check said it.
         note: a line about something besides the verdict, such as progress that could not be saved.
     """
 
@@ -102,6 +132,7 @@ class Outcome:
     misconception: str | None = None
     case: Case | None = None
     traceback: str = ""
+    call: Call | None = None
     note: str = ""
 
     def __bool__(self) -> bool:
@@ -110,12 +141,14 @@ class Outcome:
     def panel(self) -> Panel:
         """The outcome as it is shown: the verdict first, then the case that failed, then the next step."""
         heading, tone = _HEADINGS[self.status]
-        rows = (
-            (("Called with", self.case.given), ("Expected", self.case.expected), ("Got", self.case.got))
-            if self.case
-            else ()
-        )
-        reveal = self.case is not None and self.case.made_up
+        rows: tuple[tuple[str, str], ...] = ()
+        reveal = False
+        if self.case:
+            rows = (("Called with", self.case.given), ("Expected", self.case.expected), ("Got", self.case.got))
+            reveal = self.case.made_up
+        elif self.call and self.call.given:
+            rows = (("Called with", self.call.given),)
+            reveal = self.call.made_up
         return Panel(heading, self.message, tone, rows, self.traceback, self.note, reveal)
 
     def __repr__(self) -> str:

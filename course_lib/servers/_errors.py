@@ -4,6 +4,10 @@
 class ServerError(RuntimeError):
     """A server could not be started, used or stopped."""
 
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks for this: in a notebook the message counts, not the lines of ours that led to it.
+        return [f"{type(self).__name__}: {self}"]
+
 
 class MissingBinaryError(ServerError):
     """There is no usable program to run on this machine."""

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import course_lib
-from course_lib.exercises.core import Case, Exercise, NotAttempted, NotYet, exercise, using_answer
+from course_lib.exercises.core import Case, Exercise, NotAttempted, NotYet, ask, calling, exercise, using_answer
+from course_lib.exercises.limits import clock_stopped
 
 
 def learner(source: str) -> object:
@@ -137,10 +138,11 @@ async def test_an_answer_that_does_not_end_is_stopped_and_the_loop_stays_usable(
         "import sys\ndef answer():\n    sys.exit(3)\n",
         "import sys, asyncio\nasync def leave():\n    sys.exit(3)\n"
         "async def answer():\n    await asyncio.gather(leave(), asyncio.sleep(1))\n",
+        "def answer():\n    raise KeyboardInterrupt\n",
         "import sys, asyncio\nasync def leave():\n    raise SystemExit\n"
         "async def answer():\n    asyncio.create_task(leave())\n    await asyncio.sleep(9)\n",
     ],
-    ids=["directly", "in gather", "in a task of its own"],
+    ids=["directly", "in gather", "as if stopped", "in a task of its own"],
 )
 async def test_leaving_python_is_an_error_and_the_kernel_stays(source: str) -> None:
     outcome = await q1.check(learner(source))
@@ -273,3 +275,82 @@ async def test_an_engine_dropped_without_dispose_is_closed_without_noise(tmp_pat
     assert (await drops.check(learner(source))).status == "correct"
     gc.collect()
     assert caplog.text == ""
+
+
+async def test_an_exception_says_what_the_answer_was_called_with() -> None:
+    @exercise("99.9", title="Call", hints=("None.",), seconds=0.5)
+    async def calls(answer):
+        calling("'a://u:example-pw@h'", made_up=True)
+        answer("a://u:example-pw@h")
+
+    failed = await calls.check(learner("def answer(url):\n    scheme, rest = url.split('@@')\n"))
+    assert failed.status == "error"
+    assert "Called with  'a://u:example-pw@h'" in repr(failed)
+    slow = await calls.check(learner("def answer(url):\n    while True:\n        pass\n"))
+    assert slow.status == "timed_out"
+    assert "Called with" in repr(slow)
+    assert "Called with" not in repr(await calls.check(lambda url: None))
+
+
+@pytest.mark.parametrize(
+    ("source", "advised"),
+    [
+        ("async def other():\n    return 1\ndef answer():\n    return other().value\n", "`await` is missing"),
+        ("import asyncio\nasync def main(): pass\ndef answer():\n    asyncio.run(main())\n", "write `await main()`"),
+    ],
+)
+async def test_a_well_known_first_mistake_gets_advice_and_makes_no_noise(source: str, advised: str) -> None:
+    answer = learner(source)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outcome = await q1.check(answer)
+        gc.collect()
+    assert outcome.status == "error"
+    assert advised in outcome.message
+
+
+async def test_our_own_preparations_are_not_the_learners_time() -> None:
+    @exercise("99.10", title="Prepare", hints=("None.",), seconds=0.3)
+    async def prepares(answer):
+        with clock_stopped():
+            await asyncio.sleep(0.8)
+        await asyncio.sleep(0.05)
+        await answer()
+
+    assert (await prepares.check(lambda: asyncio.sleep(0))).status == "correct"
+    assert (await prepares.check(lambda: asyncio.sleep(5))).status == "timed_out"
+
+
+@exercise("99.11", title="Asked", hints=("None.",), seconds=2)
+async def asked(answer):
+    if await ask(answer, 6) != 42:
+        raise NotYet("No.", misconception="other")
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "misconception"),
+    [
+        ("def answer(n):\n    return 7 * n\n", "correct", None),
+        ("async def answer(n):\n    return 7 * n\n", "correct", None),
+        ("import functools\nanswer = functools.partial(int.__mul__, 7)\n", "correct", None),
+        ("def answer():\n    return 42\n", "not_yet", "takes-other-parameters"),
+        ("def answer(n, m):\n    return 42\n", "not_yet", "takes-other-parameters"),
+        ("answer = 42\n", "not_yet", "passes-no-function"),
+        ("import json\nanswer = json.loads\n", "error", None),
+        ("def answer(n):\n    return next(x for x in [] if x)\n", "error", None),
+        ("import asyncio\nasync def answer(n):\n    raise asyncio.CancelledError\n", "error", None),
+        ("import functools\n@functools.lru_cache\ndef answer(n):\n    return 1 / 0\n", "error", None),
+    ],
+)
+async def test_asking_an_answer_never_ends_in_a_failure_of_ours(source: str, status: str, misconception: str) -> None:
+    outcome = await asked.check(learner(source))
+    assert (outcome.status, outcome.misconception) == (status, misconception), repr(outcome)
+
+
+async def test_the_child_of_an_answer_that_forks_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    source = (
+        "import os\ndef answer(n):\n    child = os.fork()\n    if child:\n        os.waitpid(child, 0)\n    return 42\n"
+    )
+    outcome = await asked.check(learner(source))
+    assert outcome.status == "correct"
+    assert capfd.readouterr().out == ""

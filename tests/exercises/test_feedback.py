@@ -60,6 +60,10 @@ def test_passwords_are_masked_unless_the_check_made_them_up() -> None:
         ("sqlite+aiosqlite:///x.db", "sqlite+aiosqlite:///x.db"),
         ("a://u:p@ss/w#rd@h:5432/d", "a://u:***@h:5432/d"),
         ("no address: at all @ home", "no address: at all @ home"),
+        ("postgresql://app@tenant:example-pw@h/d", "postgresql://app@tenant:***@h/d"),
+        ("postgresql://app@h:5432/d", "postgresql://app@h:5432/d"),
+        ("postgresql://h/d?user=app&Password=pw1&x=1", "postgresql://h/d?user=app&Password=***&x=1"),
+        ('f"{scheme}://{user}:{quote(password)}@{host}"', 'f"{scheme}://{user}:{quote(password)}@{host}"'),
     ],
 )
 def test_masking(text: str, expected: str) -> None:
@@ -92,3 +96,15 @@ def contrast(one: str, other: str) -> float:
 
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_nothing_in_a_panel_differs_from_run_to_run() -> None:
+    text = "<object object at 0x7fc001> on 127.0.0.1:25062/check_0123456789ab failed (_ssl.c:1006)"
+    shown = repr(Panel("Not yet", text, rows=(("Got", text),), code=text, after=text))
+    for varying in ("0x7fc001", "25062", "0123456789ab", "1006"):
+        assert varying not in shown
+    assert "127.0.0.1:…/check_… failed" in shown
+
+
+def test_a_huge_value_is_cut() -> None:
+    assert len(repr(Panel("Not yet", "", rows=(("Got", "x" * 1_000_000),)))) < 1000

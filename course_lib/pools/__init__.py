@@ -1,0 +1,1 @@
+"""Seeing and sizing connection pools: recorder, workloads, pictures, queueing formulas and simulation."""
