@@ -37,9 +37,13 @@ def _functions_in(source: str) -> dict[str, CodeType]:
                 collect(constant)
 
     try:
-        collect(compile(source, "<starter>", "exec", flags=_FLAGS, dont_inherit=True))
+        tree = ast.parse(source)
     except SyntaxError:
         return {}
+    for statement in tree.body:
+        # One at a time, as IPython does: some Pythons compile a function otherwise where they see an import above it.
+        module = ast.Module([statement], [])
+        collect(compile(module, "<starter>", "exec", flags=_FLAGS, dont_inherit=True))
     return found
 
 
