@@ -109,9 +109,10 @@ async def _cell(source: str, filename: str, namespace: dict[str, Any]) -> Any:
     tree = ast.parse(source, filename)
     last = ast.Expression(tree.body.pop().value) if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    value = eval(compile(tree, filename, "exec", flags=flags, dont_inherit=True), namespace)
-    if inspect.isawaitable(value):
-        await value
+    for statement in tree.body:  # one at a time, as IPython does
+        value = eval(compile(ast.Module([statement], []), filename, "exec", flags=flags, dont_inherit=True), namespace)
+        if inspect.isawaitable(value):
+            await value
     if last is None:
         return None
     value = eval(compile(last, filename, "eval", flags=flags, dont_inherit=True), namespace)
