@@ -5,7 +5,7 @@ from pathlib import Path
 
 import platformdirs
 
-_NAME = "async-database-course"
+NAME = "async-database-course"
 
 
 def _home() -> Path | None:
@@ -15,10 +15,10 @@ def _home() -> Path | None:
 
 def data_folder() -> Path:
     """The folder for progress: ``COURSE_HOME`` where it is set, else the user's data folder. It may not exist yet."""
-    return _home() or Path(platformdirs.user_data_dir(_NAME, appauthor=False))
+    return _home() or Path(platformdirs.user_data_dir(NAME, appauthor=False))
 
 
 def cache_folder() -> Path:
     """The folder for what can be made again: ``COURSE_HOME/cache`` where it is set, else the user's cache folder."""
     home = _home()
-    return home / "cache" if home else Path(platformdirs.user_cache_dir(_NAME, appauthor=False))
+    return home / "cache" if home else Path(platformdirs.user_cache_dir(NAME, appauthor=False))

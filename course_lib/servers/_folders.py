@@ -17,8 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import platformdirs
-
+from course_lib.folders import NAME, cache_folder
 from course_lib.servers._accounts import Account, can_reach, environment, run_as
 from course_lib.servers._errors import MissingBinaryError, ServerError
 from course_lib.servers.binaries import PostgresBinaries
@@ -26,7 +25,6 @@ from course_lib.servers.binaries import PostgresBinaries
 if sys.platform != "win32":
     import fcntl
 
-_NAME = "async-database-course"
 _SHARED = ("/tmp", "/var/tmp")  # noqa: S108 - what lies there is trusted only after a look at its owner
 _GRACE = 10.0  # seconds a new folder may be without a lock: its maker needs milliseconds to take it
 
@@ -47,10 +45,8 @@ def base_folder(account: Account | None) -> Path:
 
 
 def _bases(account: Account | None, refused: list[str]) -> Iterator[Path]:
-    home = os.environ.get("COURSE_HOME")
-    candidates = [Path(home).expanduser().absolute() / "cache" / "postgres"] if home else []
-    candidates.append(Path(platformdirs.user_cache_dir(_NAME)) / "postgres")
-    temporary = f"{_NAME}-{os.geteuid()}" if sys.platform != "win32" else _NAME
+    candidates = [cache_folder().absolute() / "postgres"]
+    temporary = f"{NAME}-{os.geteuid()}" if sys.platform != "win32" else NAME
     candidates += [Path(folder) / temporary for folder in dict.fromkeys((tempfile.gettempdir(), *_SHARED))]
     for base in candidates:
         try:
