@@ -23,7 +23,13 @@ _CONTEXT = (
     'create_async_engine(url, connect_args={"ssl": context})'
 )
 _SERVER_SETTING = 'take it out and pass connect_args={"server_settings": {%s}} to create_async_engine'
-_KEEPALIVE = _SERVER_SETTING % '"tcp_keepalives_idle": "30"' + ": the server then sends the probes"
+# Without an interval of its own, Linux sends the second probe after 75 seconds.
+_KEEPALIVE = (
+    _SERVER_SETTING
+    % '"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10"'
+    + ": the server then sends the probes; that keeps the path open but doesn't show the client a dead server: "
+    'add "command_timeout": seconds to connect_args'
+)
 
 # asyncpg takes these from a URL, as text (measured).
 _KEPT = frozenset(
@@ -52,6 +58,9 @@ _ALREADY_SO: dict[str, tuple[str, ...]] = {
     "keepalives": ("0",),
     "load_balance_hosts": ("disable",),
     "client_encoding": ("utf8", "UTF8", "utf-8", "UTF-8"),
+    "gssdelegation": ("0",),
+    "min_protocol_version": ("3.0",),
+    "max_protocol_version": ("3.0", "3.2", "latest"),
 }
 
 # Written for another client (Prisma, Vercel). libpq refuses them too. Left out, with a line in the log.
@@ -83,16 +92,32 @@ _REFUSED: dict[str, str] = {
     "sslrootcert": f"{_CONTEXT}. Or put the file's path into the environment variable PGSSLROOTCERT "
     "and keep sslmode alone in the URL",
     "sslcompression": "TLS compression is unsafe and no longer offered; take it out",
-    "sslnegotiation": 'take it out and pass connect_args={"direct_tls": True} (asyncpg 0.31 or newer)',
+    "sslnegotiation": 'take it out and pass connect_args={"direct_tls": True} to create_async_engine, with '
+    "sslmode=require or stronger in the URL (asyncpg 0.32 or newer; older ones send no ALPN, so PostgreSQL 17 closes "
+    'the connection). An SSLContext of your own needs context.set_alpn_protocols(["postgresql"]) too',
     "gssencmode": "asyncpg has no GSSAPI encryption; use TLS (sslmode=verify-full) or another driver",
-    "require_auth": "asyncpg can't restrict how it authenticates; sslmode=verify-full protects the password",
+    "require_auth": "asyncpg can't restrict how it authenticates; sslmode=verify-full keeps impostors "
+    "from asking for the password",
+    "gssdelegation": "asyncpg doesn't hand GSSAPI credentials on; take it out, or use another driver",
+    **dict.fromkeys(
+        ["min_protocol_version", "max_protocol_version"],
+        "asyncpg speaks version 3.0 of the protocol only; take it out, or use another driver",
+    ),
+    **dict.fromkeys(
+        ["scram_client_key", "scram_server_key"],
+        "asyncpg can't log in with a SCRAM key; use the password, or another driver",
+    ),
+    **dict.fromkeys(
+        ["oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope"],
+        "asyncpg has no OAuth login; use another way to log in, or another driver",
+    ),
     "requirepeer": "asyncpg can't check the owner of a socket; use another driver or TLS over TCP",
     "hostaddr": "put the address (or better, the name that the certificate holds) where the host stands",
     "service": "asyncpg can't read a service file on every version; write its settings into the URL",
     "application_name": _SERVER_SETTING % '"application_name": "…"',
     "fallback_application_name": _SERVER_SETTING % '"application_name": "…"',
     "options": _SERVER_SETTING % '"options": "…"',
-    "client_encoding": _SERVER_SETTING % '"client_encoding": "…"',
+    "client_encoding": "asyncpg always works in UTF-8 and the server converts; take it out",
     "schema": _SERVER_SETTING % '"search_path": "…"',
     "connect_timeout": 'take it out and pass connect_args={"timeout": seconds} to create_async_engine',
     "timeout": 'as text it fails; take it out and pass connect_args={"timeout": seconds}',
@@ -121,15 +146,17 @@ class _Item(NamedTuple):
     value: str
 
 
-def translate_query(query: str, *, already_async: bool = False, names_are_safe: bool = True) -> str:
+def translate_query(query: str, *, hosts: str = "", already_async: bool = False, names_are_safe: bool = True) -> str:
     """Return `query` with libpq's parameters put into words that asyncpg accepts.
 
-    Items that asyncpg accepts keep their bytes and their order. TLS is never weaker than asked for.
+    Items that asyncpg accepts keep their order and their bytes, but for `+`: libpq reads it as itself,
+    SQLAlchemy as a space, so it becomes `%2B`. TLS is never weaker than asked for.
 
     Args:
         query: what stands after the `?`, percent-encoded.
-        already_async: the URL was written for asyncpg: leave unknown parameters, and leave the whole query
-            as it is unless it holds a name that asyncpg is known to refuse.
+        hosts: what stands where the URL names its hosts.
+        already_async: the URL was written for asyncpg: a `+` is a space there. Leave unknown parameters, and
+            leave the whole query as it is unless it holds a name that asyncpg is known to refuse.
         names_are_safe: False where a malformed URL may have put a part of the password here. Names that
             are not in the tables are then not shown.
 
@@ -139,11 +166,13 @@ def translate_query(query: str, *, already_async: bool = False, names_are_safe: 
     Raises:
         ValueError: for what can't be said in a URL, with all reasons at once. No value is shown.
     """
+    query = query if already_async else query.replace("+", "%2B")
     items = [_parse(raw) for raw in query.split("&") if raw]
     if already_async and not any(item.name in _NOT_FOR_ASYNCPG for item in items):
         return query
     problems: list[str] = []
-    mode = _tls_mode(items, problems, already_async=already_async)
+    named = [item.value for item in items if item.name == "host"] or [hosts]
+    mode = _tls_mode(items, problems, hosts=",".join(named).split(","), already_async=already_async)
     kept: list[str] = []
     for item in items:
         name = item.name
@@ -180,10 +209,11 @@ def _parse(raw: str) -> _Item:
 
 def _unknown(number: int, name: str, names_are_safe: bool) -> str:
     shown = name if names_are_safe and re.fullmatch(r"[A-Za-z_]{1,40}", name) else f"parameter number {number}"
-    return f"{shown}: neither libpq nor asyncpg has it; correct its spelling or take it out"
+    way_out = "correct its spelling, take it out, or pass it in connect_args if asyncpg has it"
+    return f"{shown}: the course doesn't know it; {way_out}"
 
 
-def _tls_mode(items: list[_Item], problems: list[str], *, already_async: bool) -> str | None:
+def _tls_mode(items: list[_Item], problems: list[str], *, hosts: list[str], already_async: bool) -> str | None:
     """The one TLS mode that the query asks for, None if it asks for none; problems are appended."""
     modes: set[str] = set()
     for item in items:
@@ -198,15 +228,18 @@ def _tls_mode(items: list[_Item], problems: list[str], *, already_async: bool) -
     if len(modes) > 1:
         problems.append("ssl, sslmode: the URL asks for different modes; keep the strongest one that you mean")
     mode_asked = modes.pop() if len(modes) == 1 else None
-    return _without_channel_binding(items, mode_asked, problems)
+    return _without_channel_binding(items, mode_asked, problems, hosts)
 
 
-def _without_channel_binding(items: list[_Item], mode: str | None, problems: list[str]) -> str | None:
+def _without_channel_binding(items: list[_Item], mode: str | None, problems: list[str], hosts: list[str]) -> str | None:
     """The TLS mode that has to stand when channel_binding is left out, which asyncpg doesn't have.
 
-    `channel_binding=require` makes libpq fail without TLS and when someone in the middle ends the TLS
-    connection with their own certificate. The first is kept by `ssl=require`. The second is lost and only
-    verify-full gives it back, so the log says so.
+    `channel_binding=require` makes libpq fail (1) without TLS, (2) when someone in the middle ends the TLS
+    connection with their own certificate, and (3) when the server asks for any login but SCRAM bound to that
+    certificate. `ssl=require` keeps 1 over TCP; through a Unix socket asyncpg has no TLS, so that is refused. With
+    verify-full an impostor is noticed before the login, which covers 2. Nothing gives 3 back: asyncpg answers a
+    server that asks for the password in clear text. With verify-full only a server with a trusted certificate
+    gets that far; below it an impostor does, and the log says so.
     """
     values = {item.value for item in items if item.name == "channel_binding"}
     if not values <= {"disable", "prefer", "require"}:
@@ -216,10 +249,17 @@ def _without_channel_binding(items: list[_Item], mode: str | None, problems: lis
     if mode == "disable":
         problems.append("channel_binding: it needs TLS, but the URL turns TLS off; say sslmode=verify-full")
         return mode
+    if any(host.startswith("/") or re.fullmatch(r"(:\d*)?", host) for host in hosts):
+        problems.append(
+            "channel_binding: it needs TLS, which a Unix socket doesn't have, and without a host a socket is tried "
+            "first; name a host to be reached over TCP, or take channel_binding out"
+        )
+        return mode
     if mode != "verify-full":
         logger.warning(
-            "left channel_binding=require out of the database URL: asyncpg doesn't have it. TLS stays required, "
-            "but an impostor with another certificate is no longer noticed; sslmode=verify-full prevents that"
+            "left channel_binding=require out of the database URL: asyncpg doesn't have it. TLS stays required, but "
+            "%s is no longer noticed and could ask for the password itself; sslmode=verify-full prevents that",
+            "an impostor with a certificate from the same authority" if mode == "verify-ca" else "an impostor",
         )
     return mode if mode in ("require", "verify-ca", "verify-full") else "require"
 

@@ -7,7 +7,7 @@ replacing text would also hit a password or a database name.
 import ipaddress
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, unquote_plus, urlencode
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
 from sqlalchemy import URL
 
@@ -20,6 +20,11 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*)://")
 # SQLAlchemy's reading: the user ends at ":" or "@", the password at the first "@", whatever else it holds.
 _REST = re.compile(r"(?:([^:/]*)(?::([^@]*))?@)?([^/?]*)(/[^?]*)?(?:\?(.*))?", re.DOTALL)
 _ONE_HOST = re.compile(r"(\[[:.%\w]+\]|[^\[\]:,@%\s]*)(?::([0-9]{0,5}))?")
+_HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::\d{0,5})?")
+# Without "@": hosts that hardly anybody means as the name of a user, so that a port follows and no password.
+_CERTAIN_HOST = re.compile(r"(?:localhost|\d+(?:\.\d+){3}|\[[^\]]*\])(?::\d{0,5})?")
+_HOST_AND_PATH = re.compile(rf"{_CERTAIN_HOST.pattern}|[\w-]+(?:\.[\w-]+)+(?::\d{{0,5}})?")
+_SECRET_NAME = re.compile(r"pass(?!file)|pwd|secret|token|dsn|scram\w*key", re.IGNORECASE)
 # Only these names are ever repeated in an error: any other text before "://" could be a part of a secret.
 _OTHER_DATABASES = frozenset(
     [
@@ -53,8 +58,9 @@ def get_async_database_url(url: str) -> str:
 
     User, password, hosts, ports and path keep their bytes; an async URL that asyncpg accepts is returned as it
     is. libpq's query parameters are translated (see `course_lib._url_query`): TLS is never weaker than asked
-    for. asyncpg has no channel binding: `channel_binding=require` becomes at least `ssl=require`, and a warning
-    is logged unless verify-full gives the lost protection back. Calling it twice changes nothing more.
+    for. asyncpg has no channel binding: `channel_binding=require` becomes at least `ssl=require`, is refused for
+    a Unix socket, and a warning is logged unless verify-full keeps impostors out. A `+` in the query stands for
+    itself, as in libpq, unless the URL is already async. Calling it twice changes nothing more.
 
     Args:
         url: a URL for SQLAlchemy or libpq, e.g. from `DATABASE_URL`.
@@ -126,7 +132,8 @@ def build_async_url(
         host = None
     elif host is not None:
         host = _checked_host(host)
-    options = dict(parse_qsl(translate_query(urlencode(pairs)), keep_blank_values=True))
+    translated = translate_query(urlencode(pairs, quote_via=quote), hosts=host or "")
+    options = dict(parse_qsl(translated, keep_blank_values=True))
     return URL.create("postgresql+asyncpg", user, password, host, port, database, options)
 
 
@@ -134,14 +141,16 @@ def mask(url: object) -> str:
     """Return `url` for a log, with every password in it replaced by `***`.
 
     A text that can't be taken apart without doubt loses too much rather than too little: the password is
-    taken to end at the last "@". SQLAlchemy's own `***` ends at the first one and shows the tail of a
-    password that holds a raw "@", and it shows passwords in the query.
+    taken to end at the last "@". Without any "@", what follows the first ":" is hidden to the end, as it may be a
+    password whose host was forgotten; a port stays after localhost, an address, or a name with a dot that has a
+    path behind it. SQLAlchemy's own `***` ends at the first "@" and shows the tail of a password that holds one
+    raw, and it shows passwords in the query.
 
     Args:
         url: text or a `sqlalchemy.URL`. Anything else, and text without "scheme://", becomes `***`.
 
     Returns:
-        The masked text. Nothing is ever raised.
+        The masked text; for an empty text the empty text. Nothing is ever raised.
     """
     try:
         text = url.render_as_string(hide_password=False) if isinstance(url, URL) else url
@@ -162,25 +171,30 @@ def mask(url: object) -> str:
 
 
 def _userinfo_span(text: str, start: int) -> tuple[int, int] | None:
-    """Where the password before the host stands; to the end of the text if no "@" closes it."""
+    """Where the password before the host stands; to the end of the text if no "@" and a readable host close it."""
     if text[start : start + 1] == "/" and "sqlite" in text[:start].lower():
         return None  # a path, which may hold ":" and "@"
     colon, at = text.find(":", start), text.rfind("@")
-    if at >= start:
-        return (colon + 1, at) if -1 < colon < at else None
-    hosts = re.split(r"[/?#]", text[start:], maxsplit=1)[0]
-    if colon < 0 or all(re.fullmatch(r"(?:\[[^\]]*\]|[^:]*)(?::\d{0,5})?", host) for host in hosts.split(",")):
+    if at < start:
+        before_query = text[start:].partition("?")[0]
+        hosts, slash, _ = before_query.partition("/")
+        certain = all((_HOST_AND_PATH if slash else _CERTAIN_HOST).fullmatch(host) for host in hosts.split(","))
+        return None if certain or ":" not in before_query else (colon + 1, len(text))
+    hosts = re.split(r"[/?#]", text[at + 1 :], maxsplit=1)[0]
+    readable = all(_HOST.fullmatch(host) for host in hosts.split(","))
+    if colon < 0 or (readable and colon > at):
         return None
-    return (colon + 1, len(text))
+    return (colon + 1, at if readable else len(text))
 
 
 def _query_spans(text: str, start: int) -> list[tuple[int, int]]:
     """Where the values of secret parameters stand (`password`, `sslpassword`, `passwd`, `pwd`, a DSN …)."""
     spans = []
-    for found in re.compile(r"[?&;]([^?&;=]*)=").finditer(text, start):
-        if re.search(r"pass(?!file)|pwd|secret|token|dsn", unquote_plus(found[1]), re.IGNORECASE):
-            end = text.find("&", found.end())
-            spans.append((found.end(), len(text) if end < 0 else end))
+    for found in re.compile(r"[?&;#\s]([^?&;#=]*)=").finditer(text, start):
+        if _SECRET_NAME.search(unquote_plus(found[1])):
+            # A raw "&" that no name and "=" follow is a part of the value.
+            end = re.compile(r"&(?=[\w.%-]+=)").search(text, found.end())
+            spans.append((found.end(), end.start() if end else len(text)))
     return spans
 
 
@@ -248,8 +262,8 @@ def _postgresql(rest: str, *, already_async: bool) -> str:
         )
     kept = query
     if query:
-        safe = user is not None and "@" not in query and "pass" not in query
-        kept = translate_query(query, already_async=already_async, names_are_safe=safe)
+        safe = user is not None and "@" not in query and not _SECRET_NAME.search(unquote_plus(query))
+        kept = translate_query(query, hosts=hosts, already_async=already_async, names_are_safe=safe)
     if "," in hosts:
         if re.search(r"(^|&)(host|port)=", kept or ""):
             raise ValueError("The URL names hosts before the path and again in the query. Keep one of the two.")

@@ -1,16 +1,24 @@
 """Are database URLs converted, built and masked without changing what they mean or showing a secret?"""
 
+import asyncio
 import logging
+import re
+import ssl
+import struct
+import tempfile
 import traceback
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from urllib.parse import quote
 
+import asyncpg
 import pytest
 import pytest_asyncio
+import trustme
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from course_lib.servers import PostgresServer
@@ -51,6 +59,7 @@ def test_every_form_of_sqlite_becomes_aiosqlite(scheme: str, rest: str) -> None:
         "postgresql+asyncpg://u:p@h/postgresql://postgres?prepared_statement_cache_size=0",
         "postgresql+asyncpg://u:p@/d?host=a:5432&host=b:5432",
         "postgresql+asyncpg://u:p@h/d?ssl=true&timeout=5&anything=else",
+        "postgresql+asyncpg://h/d?user=u&password=a+b",
         "postgresql+asyncpg://u@h/d?",
         "postgresql+asyncpg://",
         "postgresql+psycopg_async://u:p@h/d?sslmode=verify-full&sslrootcert=x",
@@ -75,6 +84,10 @@ def test_an_async_url_is_left_alone(url: str) -> None:
         ("/d?host=/run/postgresql", "/d?host=/run/postgresql"),
         ("u:p@/d?host=/cloudsql/a:b:c", "u:p@/d?host=/cloudsql/a:b:c"),
         ("u:p@h/d?dbname=x%20y", "u:p@h/d?database=x%20y"),
+        # a plus is itself in libpq, a space in SQLAlchemy
+        ("h/d?user=u&password=a+b%2Bc%20d", "h/d?user=u&password=a%2Bb%2Bc%20d"),
+        ("h/d?dbname=x+y&pass%77ord=+", "h/d?database=x%2By&pass%77ord=%2B"),
+        ("u+u:p+p@h/d+d?krbsrvname=a", "u+u:p+p@h/d+d?krbsrvname=a"),
         # several hosts: SQLAlchemy's forms stay, libpq's become one of them
         ("u:p@/d?host=a:1&host=b:2", "u:p@/d?host=a:1&host=b:2"),
         ("u:p@/d?host=a,b&port=1,2", "u:p@/d?host=a,b&port=1,2"),
@@ -95,10 +108,14 @@ def test_an_async_url_is_left_alone(url: str) -> None:
         ("h/d?channel_binding=require&sslmode=prefer", "h/d?ssl=require"),
         ("h/d?sslmode=allow&channel_binding=require", "h/d?ssl=require"),
         ("h/d?channel_binding=require&sslmode=verify-full", "h/d?ssl=verify-full"),
+        ("u@/d?host=::1&channel_binding=require", "u@/d?host=::1&ssl=require"),
+        ("a,b:1/d?channel_binding=require", "/d?ssl=require&host=a,b&port=5432,1"),
         ("h/d?channel_binding=prefer", "h/d"),
+        ("/d?host=/run/postgresql&channel_binding=prefer", "/d?host=/run/postgresql"),
         ("h/d?sslmode=disable&channel_binding=disable", "h/d?ssl=disable"),
         # what asyncpg does anyway, or what was meant for another client
         ("h/d?gssencmode=disable&sslcompression=0&sslsni=1&sslnegotiation=postgres&client_encoding=utf8", "h/d"),
+        ("h/d?gssdelegation=0&min_protocol_version=3.0&max_protocol_version=latest", "h/d"),
         ("h/d?pgbouncer=true&connection_limit=1&pool_timeout=0", "h/d"),
     ],
 )
@@ -112,6 +129,8 @@ def test_a_half_converted_url_is_finished() -> None:
     """Only the scheme was changed by hand: asyncpg would fail on sslmode, so the query is converted too."""
     converted = get_async_database_url("postgresql+asyncpg://u:p@h/d?sslmode=require&max_cacheable=1")
     assert converted == "postgresql+asyncpg://u:p@h/d?ssl=require&max_cacheable=1"
+    converted = get_async_database_url("postgresql+asyncpg://h/d?user=u&password=a+b&sslmode=require")
+    assert make_url(converted).query == {"user": "u", "password": "a b", "ssl": "require"}
 
 
 @pytest.mark.parametrize(
@@ -133,24 +152,41 @@ def test_a_half_converted_url_is_finished() -> None:
         ("gssencmode=require", "gssencmode: .*no GSSAPI"),
         ("require_auth=scram-sha-256", "require_auth"),
         ("requirepeer=postgres", "requirepeer"),
-        ("sslnegotiation=direct&sslmode=require", "direct_tls"),
+        ("sslnegotiation=direct&sslmode=require", r"direct_tls.*asyncpg 0\.32 .*set_alpn_protocols"),
+        ("client_encoding=latin1", "client_encoding: asyncpg always works in UTF-8 .*take it out$"),
+        ("scram_client_key=qzxvwy", "scram_client_key: .*SCRAM key"),
+        ("oauth_issuer=x&oauth_client_secret=qzxvwy", r"(?s)oauth_issuer: .*no OAuth.*oauth_client_secret: "),
+        ("min_protocol_version=3.2", "min_protocol_version: .*3.0"),
+        ("gssdelegation=1", "gssdelegation: .*credentials"),
         ("application_name=web", r'"server_settings": \{"application_name"'),
         ("options=-csearch_path%3Dx", r'"server_settings": \{"options"'),
         ("connect_timeout=5", r'connect_args=\{"timeout": seconds\}'),
         ("timeout=5", "as text it fails"),
         ("statement_cache_size=0", "as text it fails"),
-        ("keepalives_idle=30", "tcp_keepalives_idle"),
+        ("keepalives_idle=30", "tcp_keepalives_idle.*tcp_keepalives_interval.*a dead server: add .command_timeout"),
         ("pool_size=5", "pool_size: it is an argument of create_async_engine"),
         ("hostaddr=192.0.2.1", "hostaddr"),
         ("service=x", "service"),
-        ("SSLMODE=require", "SSLMODE: neither libpq nor asyncpg"),
-        ("novalue", "novalue: neither libpq nor asyncpg"),
+        ("host=/run/postgresql&channel_binding=require", "channel_binding: .*Unix socket.*name a host"),
+        ("host=a,/run/postgresql&channel_binding=require&sslmode=verify-full", "channel_binding: .*Unix socket"),
+        ("SSLMODE=require", "SSLMODE: the course doesn't know it"),
+        ("replication=database", "replication: the course doesn't know it.*connect_args if asyncpg has it"),
+        ("direct_tls=true", "direct_tls: the course doesn't know it.*connect_args if asyncpg has it"),
+        ("novalue", "novalue: the course doesn't know it"),
     ],
 )
 def test_what_a_url_cannot_say_is_refused_with_the_way_to_say_it(query: str, advice: str) -> None:
     with pytest.raises(ValueError, match=advice) as refused:
         get_async_database_url(f"postgresql://u:qzxvwy@h/d?{query}")
     assert "qzxvwy" not in str(refused.value)
+
+
+@pytest.mark.parametrize("rest", ["/d?", "u@/d?", ":5432/d?", "h/d?host=/tmp&", "h/d?host=%2Ftmp&ssl=require&"])
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql+asyncpg"])
+def test_channel_binding_is_refused_where_a_socket_would_be_used(scheme: str, rest: str) -> None:
+    """libpq fails there; asyncpg would connect without TLS. Without a host, both try a socket first."""
+    with pytest.raises(ValueError, match="Unix socket"):
+        get_async_database_url(f"{scheme}://{rest}channel_binding=require")
 
 
 def test_all_reasons_are_said_at_once() -> None:
@@ -210,8 +246,13 @@ def test_what_is_no_url_is_named(url: object, problem: str) -> None:
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ("sslmode=require&channel_binding=require", "verify-full prevents"),
-        ("sslmode=verify-ca&channel_binding=require", "verify-full prevents"),
+        (
+            "sslmode=require&channel_binding=require",
+            "TLS stays required, but an impostor is no longer noticed and could ask for the password itself; "
+            "sslmode=verify-full prevents that",
+        ),
+        ("channel_binding=require", "an impostor is no longer noticed"),
+        ("sslmode=verify-ca&channel_binding=require", "an impostor with a certificate from the same authority is no"),
         ("sslmode=verify-full&channel_binding=require", None),
         ("sslmode=prefer&channel_binding=prefer", None),
         ("pgbouncer=true", "statement_cache_size"),
@@ -233,7 +274,7 @@ HOSTS = st.one_of(
     st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
 )
 ITEMS = st.permutations(
-    [("sslmode=verify-ca", "ssl=verify-ca"), ("target_session_attrs=any",) * 2, ("krbsrvname=a%26b%3D+c",) * 2]
+    [("sslmode=verify-ca", "ssl=verify-ca"), ("target_session_attrs=any",) * 2, ("krbsrvname=a%26b%3D%2B%20c",) * 2]
 )
 
 
@@ -264,7 +305,7 @@ def test_all_parts_survive(
     parsed = make_url(converted)
     assert parsed[:4] == ("postgresql+asyncpg", user, password, host.strip("[]"))
     assert (parsed.port, parsed.database) == (port, make_url(f"postgresql://{rest}").database)
-    assert parsed.query == {"ssl": "verify-ca", "target_session_attrs": "any", "krbsrvname": "a&b= c"}
+    assert parsed.query == {"ssl": "verify-ca", "target_session_attrs": "any", "krbsrvname": "a&b=+ c"}
 
 
 WORDS = st.lists(st.sampled_from(["qzxvw", "KjWpQx", "zzyyqq", "wvxkjq"]), min_size=1, max_size=4)
@@ -278,7 +319,9 @@ MALFORMED = [
     *(" postgresql://u:{}@h/d", "postgresql://u:{}@h/d\n", "mysql://u:{}@h/d", "what://u:{}@h/d", "{}://h/d"),
     *("jdbc:postgresql://u:{}@h/d", "sqlite://u:{}@h/d", "sqlite+pysqlcipher://:{}@/d", "postgresql:///u:{}@h/d"),
     *("postgresql://u:{}@h/d?sslmode=never&sslrootcert=x&foo=1", "postgresql://u@h/d?password={}&foo=1"),
-    "postgresql://h:5432/d?user=u&password={}",
+    *("postgresql://h:5432/d?user=u&password={}", "postgresql://u@h/d?Password={}&foo=1", "postgresql://ap/p:{}"),
+    *("postgresql://u@h/d?pass%77ord={}", "postgresql://u@h/d?x=1&sslpassword={}", "postgresql:////ap/p:{}@h/d"),
+    *("postgresql://u@h/d?PGPASSWORD={}", "postgresql://h/d?scram_client_key={}", "postgresql://h/d password={}"),
 ]
 
 
@@ -289,6 +332,8 @@ def passwords(draw: st.DrawFn) -> tuple[list[str], str]:
 
 
 @given(st.sampled_from([*MALFORMED, "postgresql://u:{}@h/d", "postgresql+asyncpg://u:{}@h/d?sslmode=x"]), passwords())
+@example("postgresql://u@h/d?Password={}&foo=1", (["qzxvw", "zzyyqq"], "qzxvw&zzyyqq"))
+@example("postgresql://u@h/d?pass%77ord={}", (["qzxvw", "zzyyqq"], "qzxvw&zzyyqq"))
 def test_no_error_and_no_log_shows_a_part_of_the_password(shape: str, password: tuple[list[str], str]) -> None:
     words, raw = password
     try:
@@ -307,10 +352,10 @@ MASKED = {*MALFORMED, "postgresql://u:{}@h/d", "sqlite+aiosqlite:///file:x?passw
 def test_mask_shows_no_part_of_a_raw_password(shape: str, password: tuple[list[str], str]) -> None:
     words, raw = password
     # Nobody can tell where a password ends if no "@" follows it and it holds one, or if it begins like a URL.
-    assume("{}@" in shape or "?" in shape or "@" not in raw)
+    assume("{}@" in shape or "={}" in shape or "@" not in raw)
     assume(not shape.startswith("{}") or "://" not in raw)
-    # In a query a raw "&" ends the value by definition: what follows is another parameter's name.
-    assume("?" not in shape or "&" not in raw)
+    # In a query a raw "&" with a name and "=" behind it ends the value by definition.
+    assume("{}@" in shape or not re.search(r"&[\w.%-]+=", raw))
     masked = mask(shape.format(raw))
     assert not [word for word in words if word in masked]
     assert mask(masked) == masked
@@ -342,8 +387,33 @@ def test_mask_never_raises_and_convert_raises_only_value_errors(anything: object
         ("postgresql://u:a@b/c#d:e@h/d", "postgresql://u:***@h/d"),
         ("postgresql://u:p@[::1]:5432/d?ssl=require", "postgresql://u:***@[::1]:5432/d?ssl=require"),
         ("postgresql://u@h/d", "postgresql://u@h/d"),
-        ("postgresql://h:5432/d", "postgresql://h:5432/d"),
-        ("postgresql://a:1,[::1]:2/d", "postgresql://a:1,[::1]:2/d"),
+        ("postgresql://u@h:5432/d", "postgresql://u@h:5432/d"),
+        ("postgresql://u@a:1,[::1]:2/d", "postgresql://u@a:1,[::1]:2/d"),
+        ("postgresql://localhost:5432/d?ssl=require", "postgresql://localhost:5432/d?ssl=require"),
+        ("postgresql://127.0.0.1:1,[::1]:2/d", "postgresql://127.0.0.1:1,[::1]:2/d"),
+        ("postgresql:///d?host=/cloudsql/a:b:c", "postgresql:///d?host=/cloudsql/a:b:c"),
+        ("postgresql://db.internal:5432/d", "postgresql://db.internal:5432/d"),
+        ("postgresql://a.b:1,[::1]:2/d", "postgresql://a.b:1,[::1]:2/d"),
+        # nobody can tell a port from a password whose host was forgotten
+        ("postgresql://app:secret", "postgresql://app:***"),
+        ("postgresql://app:12345", "postgresql://app:***"),
+        ("postgresql://app:12345/6?x=7", "postgresql://app:***"),
+        ("postgresql://first.last:12345", "postgresql://first.last:***"),
+        ("postgresql://first.last:1234x/d", "postgresql://first.last:***"),
+        ("postgresql://db.internal:5432,app:1/d", "postgresql://db.internal:***"),
+        ("postgresql://me@example.com:secret", "postgresql://me@example.com:***"),
+        ("postgresql://localhost:secret/d", "postgresql://localhost:***"),
+        ("postgresql://ap/p:secret@h/d", "postgresql://ap/p:***@h/d"),
+        ("//ap/p:secret@h", "***"),
+        ("postgresql://u:a\nb\r\n@c@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://h/d?password=a\nb&x=1", "postgresql://h/d?password=***&x=1"),
+        ("postgresql://h/d?Password=a&b&x=1", "postgresql://h/d?Password=***&x=1"),
+        ("postgresql://h/d?pass%77ord=a?b#c", "postgresql://h/d?pass%77ord=***"),
+        (
+            "postgresql://h/d?oauth_client_secret=a&scram_server_key=b",
+            "postgresql://h/d?oauth_client_secret=***&scram_server_key=***",
+        ),
+        ("postgresql://h/d#password=a", "postgresql://h/d#password=***"),
         ("postgresql://u:@h/d", "postgresql://u:***@h/d"),
         ("postgresql://h/d?user=u&password=p&x=1", "postgresql://h/d?user=u&password=***&x=1"),
         ("postgresql://h/d?sslpassword=p&passfile=/f&PWD=p", "postgresql://h/d?sslpassword=***&passfile=/f&PWD=***"),
@@ -381,6 +451,8 @@ def test_built_urls_take_tls_sockets_and_libpqs_names() -> None:
         "ssl": "require",
         "database": "a&b",
     }
+    assert build_async_url(host="h", query={"password": "a+b c"}).query == {"password": "a+b c"}
+    assert build_async_url(host="::1", query={"channel_binding": "require"}).query == {"ssl": "require"}
     assert build_async_url(host="/run/postgresql", database="d").query == {"host": "/run/postgresql"}
     assert build_async_url(query={"host": "a,b", "port": "5432"}).query["port"] == "5432,5432"
 
@@ -408,6 +480,7 @@ class Opened:
         ({"ssl": "true"}, "one of disable"),
         ({"ssl": "require", "query": {"sslmode": "disable"}}, "different modes"),
         ({"query": {"sslrootcert": "x"}}, "create_default_context"),
+        ({"host": "/run/postgresql", "query": {"channel_binding": "require"}}, "Unix socket"),
     ],
 )
 def test_parts_that_would_be_misread_are_refused(parts: dict[str, object], problem: str) -> None:
@@ -468,11 +541,84 @@ async def test_an_engine_connects_to_libpqs_list_of_hosts_and_to_built_urls(serv
     assert await _is_encrypted(build_async_url(**parts, port=url.port, ssl="require")) is True  # type: ignore[arg-type]
 
 
-async def _is_encrypted(url: str | URL) -> bool:
-    engine = create_async_engine(url)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_plus_in_the_querys_password_reaches_the_server_as_in_libpq(server: PostgresServer) -> None:
+    await server.create_role("plus", password="a+b c")
+    given = f"postgresql://localhost:{server.port}/{server.url.database}?user=plus&password=a+b%20c&sslmode=require"
+    assert await _ask(get_async_database_url(given), "SELECT current_user") == "plus"
+    built = build_async_url(host="localhost", port=server.port, query={"user": "plus", "password": "a+b c"})
+    assert await _ask(built.set(database=server.url.database), "SELECT current_user") == "plus"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_is_said_about_direct_tls_is_true(server: PostgresServer) -> None:
+    """The driver sends ALPN by itself from 0.32 on; a context of one's own has to name it in every version."""
+    has_it = int(server.version.split(".")[0]) >= 17
+    sends_alpn = tuple(map(int, asyncpg.__version__.split(".")[:2])) >= (0, 32)
+    bare = ssl.create_default_context(cafile=str(server.ca_file))
+    named = ssl.create_default_context(cafile=str(server.ca_file))
+    named.set_alpn_protocols(["postgresql"])
+    url = server.url.set(host="localhost")
+    for target, arguments, works in [
+        (url.set(query={"ssl": "require"}), {}, has_it and sends_alpn),
+        (url, {"ssl": bare}, False),
+        (url, {"ssl": named}, has_it),
+    ]:
+        with nullcontext() if works else pytest.raises((SQLAlchemyError, asyncpg.PostgresError, OSError)):
+            assert await _is_encrypted(target, direct_tls=True, **arguments) is True
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_is_said_about_client_encoding_is_true(server: PostgresServer) -> None:
+    latin = {"client_encoding": "LATIN1"}
+    assert await _ask(server.url, "SELECT octet_length('é')") == 2
+    assert await _ask(server.url, "SELECT octet_length('é')", server_settings=latin) == 4
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_the_log_says_about_an_impostor_is_true() -> None:
+    """Someone with any certificate asks for the password in clear text. Who hands it over?"""
+    heard: list[bytes] = []
+    authority, stranger = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    stranger.issue_cert("localhost").configure_cert(context)
+
+    async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readexactly(8)  # the wish for TLS
+            writer.write(b"S")
+            await writer.start_tls(context)
+            (length,) = struct.unpack("!I", await reader.readexactly(4))
+            await reader.readexactly(length - 4)
+            writer.write(b"R" + struct.pack("!II", 8, 3))  # AuthenticationCleartextPassword
+            _, length = struct.unpack("!cI", await reader.readexactly(5))
+            heard.append(await reader.readexactly(length - 4))
+        writer.close()
+
+    listener = await asyncio.start_server(impostor, "127.0.0.1", 0)
+    given = f"postgresql://u:made-up@localhost:{listener.sockets[0].getsockname()[1]}/d?channel_binding=require"
+    async with listener:
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HOME", folder)  # no root.crt of the person who runs this
+            patch.delenv("PGSSLROOTCERT", raising=False)
+            with pytest.raises((SQLAlchemyError, asyncpg.PostgresError, OSError)):
+                await _is_encrypted(get_async_database_url(given))
+            assert heard == [b"made-up\0"]
+            authority.cert_pem.write_to_path(f"{folder}/ca.pem")
+            patch.setenv("PGSSLROOTCERT", f"{folder}/ca.pem")
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await _is_encrypted(get_async_database_url(f"{given}&sslmode=verify-full"))
+    assert len(heard) == 1
+
+
+async def _is_encrypted(url: str | URL, **arguments: object) -> bool:
+    return bool(await _ask(url, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", **arguments))
+
+
+async def _ask(url: str | URL, query: str, **arguments: object) -> object:
+    engine = create_async_engine(url, connect_args=arguments)
     try:
         async with engine.connect() as connection:
-            found = await connection.scalar(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
+            return await connection.scalar(text(query))
     finally:
         await engine.dispose()
-    return bool(found)
