@@ -5,6 +5,7 @@ Nothing is downloaded: the metadata of the installed distributions says what eac
 
 import difflib
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -23,9 +24,26 @@ _OTHER_POSTGRESQL_DRIVERS = {
     "psycopg-c": "psycopg",
     "pg8000": "pg8000",
 }
-# SQLAlchemy 2.0 brings greenlet on the common processors only. A processor that no marker names stands for all.
-_ANY_PROCESSOR = {"platform_machine": "another"}
+# A list that has all of it and nothing else; what these bring may be named too.
+_ENOUGH = ("sqlmodel", "sqlalchemy[asyncio]", "asyncpg", "aiosqlite", "alembic")
 _COURSE = "async-database-course"
+
+#: What differs from machine to machine in the environment of a marker.
+Machine = dict[str, str]
+_FIELDS = ("platform_system", "sys_platform", "os_name", "platform_machine")
+# SQLAlchemy 2.0 brings greenlet on some processors only, so common and uncommon ones have to be looked at.
+_MACHINES: tuple[Machine, ...] = tuple(
+    dict(zip(_FIELDS, line.split(), strict=True))
+    for line in (
+        "Linux linux posix x86_64",
+        "Linux linux posix aarch64",
+        "Linux linux posix riscv64",
+        "Darwin darwin posix arm64",
+        "Darwin darwin posix x86_64",
+        "Windows win32 nt AMD64",
+        "Windows win32 nt ARM64",
+    )
+)
 
 #: What arrives: a distribution's normalised name → who asks for it, and with which words.
 Arrivals = dict[str, list[tuple[str, Requirement]]]
@@ -38,7 +56,7 @@ def parsed(requirements: object) -> list[Requirement]:
         requirements: the learner's object.
 
     Returns:
-        Those whose marker, if they have one, holds on this machine.
+        All of them.
 
     Raises:
         NotYet: it is no list of texts, or a text is no requirement.
@@ -57,7 +75,7 @@ def parsed(requirements: object) -> list[Requirement]:
                 misconception="not-a-list",
             )
         try:
-            requirement = Requirement(each)
+            found.append(Requirement(each))
         except InvalidRequirement as error:
             reason = str(error).partition("\n")[0].rstrip(".")
             raise NotYet(
@@ -65,8 +83,6 @@ def parsed(requirements: object) -> list[Requirement]:
                 "`name`, `name[extra]` or `name[extra]>=1.2,<2`. A single version has two equals signs: `name==1.2`.",
                 misconception="malformed-requirement",
             ) from None
-        if _applies(requirement, ""):
-            found.append(requirement)
     return found
 
 
@@ -108,18 +124,19 @@ def refuse_unknown_name(requirement: Requirement) -> None:
     )
 
 
-def arrivals(wanted: list[Requirement]) -> Arrivals:
+def arrivals(wanted: Sequence[Requirement], machines: Sequence[Machine] = _MACHINES) -> Arrivals:
     """Walk from the requirements to all that they bring, by the metadata of the installed versions.
 
     Args:
         wanted: the learner's requirements.
+        machines: a line counts if its marker holds on one of them.
 
     Returns:
         Each package that arrives, with who asks for it; "you" is the learner.
     """
     found: Arrivals = {}
     seen: set[tuple[str, frozenset[str]]] = set()
-    todo = [("you", each) for each in wanted]
+    todo = [("you", each) for each in wanted if _applies(each, "", machines)]
     while todo:
         asker, requirement = todo.pop()
         name = canonicalize_name(requirement.name)
@@ -130,7 +147,7 @@ def arrivals(wanted: list[Requirement]) -> Arrivals:
         seen.add(step)
         for line in metadata.requires(name) or []:
             needed = Requirement(line)
-            if any(_applies(needed, extra) for extra in ("", *requirement.extras)):
+            if any(_applies(needed, extra, machines) for extra in ("", *requirement.extras)):
                 todo.append((name, needed))
     return found
 
@@ -169,6 +186,22 @@ def refuse_unknown_extra(requirement: Requirement) -> None:
             )
 
 
+def refuse_what_is_not_needed(wanted: list[Requirement]) -> None:
+    """Raise NotYet for a package, or an extra, that is no part of the stack and that nothing in it brings."""
+    needed = set(arrivals([Requirement(each) for each in _ENOUGH]))
+    for each in wanted:
+        if canonicalize_name(each.name) not in needed:
+            raise NotYet(f"`{each.name}` is not needed for this task. Leave it out.", misconception="not-needed")
+        for extra in sorted(each.extras):
+            surplus = sorted(set(arrivals([Requirement(f"{each.name}[{extra}]")])) - needed)
+            if surplus:
+                raise NotYet(
+                    f"In `{each}`, the extra `{extra}` brings {', '.join(f'`{name}`' for name in surplus)}, which is "
+                    "not needed for this task. Leave that extra out.",
+                    misconception="not-needed",
+                )
+
+
 def refuse_ranges_without_the_installed_version(arrived: Arrivals) -> None:
     """Raise NotYet if a range of the learner's leaves out what is installed, whose metadata this check reads."""
     for name, askers in arrived.items():
@@ -180,13 +213,13 @@ def refuse_ranges_without_the_installed_version(arrived: Arrivals) -> None:
             also = f" Besides, {', '.join(others)}, and all of it must hold at once." if others else ""
             raise NotYet(
                 f"`{requirement}` leaves out {installed}, the version that is installed here.{also} "
-                "Widen the range, or leave it away.",
+                "Widen the range, or leave it out.",
                 misconception="range-leaves-out-installed",
             )
 
 
-def refuse_missing(wanted: list[Requirement], arrived: Arrivals) -> None:
-    """Raise NotYet for the first package of the stack that does not arrive."""
+def refuse_missing(wanted: list[Requirement]) -> None:
+    """Raise NotYet for the first package of the stack that does not arrive on every machine."""
     missing = {
         "sqlmodel": (
             "forgets-sqlmodel",
@@ -213,8 +246,12 @@ def refuse_missing(wanted: list[Requirement], arrived: Arrivals) -> None:
             "add the package for migrations.",
         ),
     }
+    found = [(machine, arrivals(wanted, (machine,))) for machine in _MACHINES]
     for name in _NEEDED:
-        if name not in arrived:
+        for machine, arrived in found:
+            if name in arrived:
+                continue
+            _refuse_condition(name, machine, wanted)
             misconception, message = missing[name]
             raise NotYet(
                 message,
@@ -227,8 +264,26 @@ def refuse_missing(wanted: list[Requirement], arrived: Arrivals) -> None:
             )
 
 
-def _applies(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra, **_ANY_PROCESSOR})
+def _refuse_condition(name: str, machine: Machine, wanted: list[Requirement]) -> None:
+    """Raise NotYet if one of the lines would bring the package, but its marker does not hold on this machine."""
+    for each in wanted:
+        if _applies(each, "", (machine,)):
+            continue
+        unconditional = Requirement(str(each))
+        unconditional.marker = None
+        if name in arrivals([unconditional], (machine,)):
+            system = {"Darwin": "macOS"}.get(machine["platform_system"], machine["platform_system"])
+            raise NotYet(
+                f"The line `{each}` counts only where the condition behind its `;` holds. With this Python on "
+                f"{system} ({machine['platform_machine']}) it doesn't, and nothing else there brings `{name}`. "
+                "Leave the condition out: the service has to run on any machine.",
+                misconception="excludes-machines",
+            )
+
+
+def _applies(requirement: Requirement, extra: str, machines: Sequence[Machine]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra, **machine}) for machine in machines)
 
 
 def version(name: str) -> str | None:

@@ -8,16 +8,21 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import asyncpg
 from sqlalchemy import URL, Result
 from sqlalchemy.engine import FilterResult
 from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from course_lib.exercises.core import Case, NotYet, exercise
+from course_lib.exercises.core import Case, NotYet, ask, exercise
 from course_lib.exercises.lab import Lab, lab
 
 _GIVEN = "the URL of a running server"
+_NOBODY = "a URL where nothing listens"
+_EXPECTED = "text with the version that this server reports"
+_RAISED = object()
 _LIBRARIES = ("SQLAlchemy", "asyncpg", "SQLModel", "aiosqlite")
 _CLOSING = 2.0  # seconds; the server notices a closed connection within milliseconds
 
@@ -38,30 +43,21 @@ _CLOSING = 2.0  # seconds; the server notices a closed connection within millise
 )
 async def q1(server_version: Callable[[URL], Awaitable[str]]) -> None:
     """Call the answer with a real server, look what it leaves behind, and call it where no server listens."""
-    if not callable(server_version):
-        raise NotYet(
-            "The check wants the function itself, so that it can call it with a server of its own: "
-            "`await q1.check(server_version)`, without parentheses after the name.",
-            misconception="not-a-function",
-        )
     async with lab() as box:
         version = await _true_version(box)
         try:
-            got = await _value(server_version, box.url)
+            got = await ask(server_version, box.url, given=_GIVEN)
         except MissingGreenlet as error:
             raise NotYet(
                 "A synchronous engine met an async driver: SQLAlchemy calls that `MissingGreenlet`. Make the "
                 "engine with `create_async_engine`, open the connection with `async with`, and `await` the query.",
                 misconception="synchronous-engine",
             ) from error
+        if type(got) in (int, str) and str(got).strip() == "1":
+            raise await _only_one(server_version, box.url, got)
         _judge(got, version)
         await _nothing_left(box)
         await _really_asked(server_version, box.url, version)
-
-
-async def _value(answer: Callable[[URL], object], url: URL) -> object:
-    got = answer(url)
-    return await got if inspect.isawaitable(got) else got
 
 
 async def _true_version(box: Lab) -> str:
@@ -84,7 +80,14 @@ def _names(text: str, number: str) -> bool:
 def _judge(got: object, version: str) -> None:
     """Raise NotYet unless *got* is text that holds the server's version."""
     number = version.split()[0]
-    case = Case(given=_GIVEN, expected="text with the version that this server tells", got=_shown(got))
+    case = Case(given=_GIVEN, expected=_EXPECTED, got=repr(got))
+    if isinstance(got, AsyncConnection | AsyncSession | AsyncEngine | asyncpg.Connection):
+        raise NotYet(
+            f"Your function returns the `{type(got).__name__}`, through which the server can be asked. Ask inside the "
+            "function: send the query, and return the value that comes back.",
+            misconception="returns-the-connection",
+            case=case,
+        )
     if inspect.isawaitable(got):
         if inspect.iscoroutine(got):
             got.close()  # Python would warn that it was never awaited
@@ -126,17 +129,16 @@ def _judge(got: object, version: str) -> None:
             misconception="version-of-a-library",
             case=case,
         )
-    if got.strip() == "1":
-        raise _select_one(case)
     if got.strip() == re.split(r"\D", number)[0]:
         raise NotYet(
-            "That is the major version only. Return all that the server says: the minor version tells which "
+            "That is the major version only. Return all that the server says: the minor version shows which "
             "corrections it has.",
             misconception="major-only",
             case=case,
         )
     raise NotYet(
-        "The version that this server tells is not in the text. Ask with `select version()` or `show server_version`.",
+        "The version that this server reports is not in the text. Ask with `select version()` or "
+        "`show server_version`.",
         misconception="another-value",
         case=case,
     )
@@ -144,8 +146,6 @@ def _judge(got: object, version: str) -> None:
 
 def _judge_other_types(got: object, number: str, case: Case) -> None:
     kind = type(got).__name__
-    if got == 1:
-        raise _select_one(case)
     # SQLAlchemy's Row is a Sequence and no tuple.
     if isinstance(got, Sequence | Mapping) and not isinstance(got, bytes) and _names(str(got), number):
         raise NotYet(
@@ -155,14 +155,22 @@ def _judge_other_types(got: object, number: str, case: Case) -> None:
             case=case,
         )
     raise NotYet(
-        f"Your function returns a `{kind}`. Return text, as the server's own answer is: `show server_version` gives a "
-        "`str`.",
+        f"Your function returns a value of type `{kind}`. Return text, as the server's own answer is: "
+        "`show server_version` gives a `str`.",
         misconception="not-text",
         case=case,
     )
 
 
-def _select_one(case: Case) -> NotYet:
+async def _only_one(answer: Callable[[URL], object], url: URL, got: object) -> NotYet:
+    """What to say about a 1: it may be the answer to `select 1`, or no server was asked at all."""
+    case = Case(given=_GIVEN, expected=_EXPECTED, got=repr(got))
+    if await _where_nobody_listens(answer, url) is not _RAISED:
+        return NotYet(
+            "1 is not the version, and your function asked no server: where none listens, it returns the same.",
+            misconception="does-not-ask-the-url",
+            case=case,
+        )
     return NotYet(
         "`select 1` shows that a server answers, but not which one. Ask it for its version instead.",
         misconception="select-one",
@@ -177,32 +185,35 @@ async def _nothing_left(box: Lab) -> None:
         if time.monotonic() > deadline:
             raise NotYet(
                 "The version is right. But the server still sees an open connection: leaving the `async with` block "
-                "gives it back to the engine's pool, which keeps it. Call `await engine.dispose()` before you return.",
+                "gives it back to the engine's pool, which keeps it. Write `await engine.dispose()`: with `await`, "
+                "after the `async with` block has ended, and before `return`.",
                 misconception="leaves-a-connection",
-                case=Case(given="connections after your function", expected="0", got=str(left)),
+                case=Case(
+                    given=_GIVEN,
+                    expected="no connection at the server after your function has returned",
+                    got=f"{left} connection{'' if left == 1 else 's'} still open at the server",
+                ),
             )
         await asyncio.sleep(0.05)
 
 
-async def _really_asked(answer: Callable[[URL], object], url: URL, version: str) -> None:
-    """Raise NotYet when the answer knows the version although no server listens at the URL."""
+async def _where_nobody_listens(answer: Callable[[URL], object], url: URL) -> Any:
+    """What the answer gives for a URL whose port refuses connections; `_RAISED` if it raises, as it should."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # taken, but nobody listens: a connection is refused at once
         try:
-            got = await _value(answer, url.set(port=closed.getsockname()[1]))
+            return await ask(answer, url.set(port=closed.getsockname()[1]), given=_NOBODY)
         except Exception:
-            return
+            return _RAISED
+
+
+async def _really_asked(answer: Callable[[URL], object], url: URL, version: str) -> None:
+    """Raise NotYet when the answer knows the version although no server listens at the URL."""
+    got = await _where_nobody_listens(answer, url)
     if isinstance(got, str) and _names(got, version.split()[0]):
         raise NotYet(
-            "Your function told the same version for a URL where no server listens, so it did not ask there. Connect "
-            "to the `url` that the function is given, at each call.",
+            "Your function returned the same version for a URL where no server listens, so it did not ask there. "
+            "Connect to the `url` that the function is given, at each call.",
             misconception="does-not-ask-the-url",
-            case=Case(given="a URL where nothing listens", expected="an exception", got=_shown(got)),
+            case=Case(given=_NOBODY, expected="an exception", got=repr(got)),
         )
-
-
-def _shown(value: object) -> str:
-    """The value for the feedback, without a memory address."""
-    if inspect.isawaitable(value) or isinstance(value, Result | FilterResult):
-        return f"a {type(value).__name__}"
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))

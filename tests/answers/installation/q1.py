@@ -15,6 +15,18 @@ requirements = ["sqlmodel[asyncio]" if offers_it else "sqlmodel", "asyncpg", "ai
 if not offers_it:
     requirements.append("greenlet")
 
+# %% right: names what arrives anyway, and conditions that hold everywhere
+requirements = [
+    "pydantic",
+    "sqlmodel; sys_platform == 'win32' or sys_platform != 'win32'",
+    "sqlalchemy[asyncio]; platform_machine != 'arm64'",
+    "sqlmodel[asyncio]; platform_machine == 'arm64'",
+    "greenlet; platform_machine == 'arm64'",
+    "asyncpg",
+    "aiosqlite",
+    "alembic",
+]
+
 # %% right: two lines for one package, and a marker that holds
 requirements = [
     "sqlmodel",
@@ -28,10 +40,16 @@ requirements = [
 # %% wrong: misses-asyncio-extra | Nothing here brings greenlet
 requirements = ["sqlmodel", "sqlalchemy", "asyncpg", "aiosqlite", "alembic"]
 
-# %% wrong: misses-asyncio-extra | `asyncio` extra
+# %% wrong: excludes-machines | The line `greenlet; python_version < "3"`
 requirements = ["sqlmodel", "asyncpg", "aiosqlite", "alembic", "greenlet; python_version < '3'"]
 
-# %% wrong: misses-asyncio-extra | on every machine
+# %% wrong: excludes-machines | on macOS (arm64)
+requirements = ["sqlmodel", "asyncpg", "aiosqlite", "alembic", "greenlet; platform_machine != 'arm64'"]
+
+# %% wrong: excludes-machines | on Windows (AMD64)
+requirements = ["sqlmodel", "sqlalchemy[asyncio]", "asyncpg; sys_platform != 'win32'", "aiosqlite", "alembic"]
+
+# %% wrong: excludes-machines | nothing else there brings `greenlet`
 requirements = ["sqlmodel", "asyncpg", "aiosqlite", "alembic", "greenlet; platform_machine == 'x86_64'"]
 
 # %% wrong: synchronous-driver | `psycopg2` is a synchronous driver
@@ -93,6 +111,18 @@ requirements = ["sqlmodel", "sqlalchemy.ext.asyncio", "asyncpg", "aiosqlite", "a
 
 # %% wrong: not-needed | Leave it out
 requirements = ["sqlmodel", "sqlalchemy[asyncio]", "asyncpg", "aiosqlite", "alembic", "no-such-package-anywhere"]
+
+# %% wrong: not-needed | `tornado` is not needed for this task. Leave it out.
+requirements = ["sqlmodel", "sqlalchemy[asyncio]", "asyncpg", "aiosqlite", "alembic", "tornado"]
+
+# %% wrong: not-needed | `jupyterlab` is not needed
+requirements = ["sqlmodel", "sqlalchemy[asyncio]", "asyncpg", "aiosqlite", "alembic", "jupyterlab>=4"]
+
+# %% wrong: not-needed | `matplotlib` is not needed
+requirements = ["matplotlib; sys_platform == 'win32'", "sqlmodel", "sqlalchemy[asyncio]", "asyncpg", "aiosqlite", "alembic"]
+
+# %% wrong: not-needed | the extra `aiomysql` brings `aiomysql`
+requirements = ["sqlmodel", "sqlalchemy[asyncio,aiomysql]", "asyncpg", "aiosqlite", "alembic"]
 
 # %% wrong: requires-the-course | is this course
 requirements = ["async-database-course"]

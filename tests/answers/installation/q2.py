@@ -52,6 +52,21 @@ def installed_versions(names):
     return result
 
 
+# %% right: asks pip, in a process of its own
+import json
+import subprocess
+import sys
+
+from packaging.utils import canonicalize_name
+
+
+def installed_versions(names):
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "list", "--format=json"]
+    listed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    found = {canonicalize_name(each["name"]): each["version"] for each in listed}
+    return {name: found.get(canonicalize_name(name)) for name in names}
+
+
 # %% wrong: imports-the-package | imports the package
 import importlib
 
@@ -130,6 +145,21 @@ def installed_versions(names):
 from importlib import metadata
 
 
+def one(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def installed_versions(names):
+    return {name: found for name in names if (found := one(name))}
+
+
+# %% wrong: one-missing-stops-all | Put the `try` inside the loop
+from importlib import metadata
+
+
 def installed_versions(names):
     versions = {}
     try:
@@ -137,6 +167,42 @@ def installed_versions(names):
             versions[name] = metadata.version(name)
     except metadata.PackageNotFoundError:
         pass
+    return versions
+
+
+# %% wrong: one-missing-stops-all | a function for one name
+from importlib import metadata
+
+
+def installed_versions(names):
+    try:
+        return {name: metadata.version(name) for name in names}
+    except metadata.PackageNotFoundError:
+        return dict.fromkeys(names)
+
+
+# %% wrong: one-missing-stops-all | no dict
+from importlib import metadata
+
+
+def installed_versions(names):
+    try:
+        return {name: metadata.version(name) for name in names}
+    except metadata.PackageNotFoundError:
+        return None
+
+
+# %% wrong: one-missing-stops-all | an installed package lost its version
+from importlib import metadata
+
+
+def installed_versions(names):
+    versions = dict.fromkeys(names)
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            break
     return versions
 
 
@@ -229,6 +295,58 @@ def installed_versions(names):
     return {name: FOUND.get(name) for name in names}
 
 
+# %% wrong: stale-snapshot | was upgraded to 3.2.0 between two calls
+from functools import lru_cache
+from importlib import metadata
+
+
+@lru_cache
+def one(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def installed_versions(names):
+    return {name: one(name) for name in names}
+
+
+# %% wrong: stale-snapshot | keep nothing of it
+from importlib import metadata
+
+KNOWN = {}
+
+
+def installed_versions(names):
+    for name in names:
+        if name not in KNOWN:
+            try:
+                KNOWN[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                KNOWN[name] = None
+    return {name: KNOWN[name] for name in names}
+
+
+# %% wrong: hides-a-mistake | does an `except` hide a mistake?
+from importlib import metadata
+
+
+def installed_versions(names):
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.verison(name)
+        except Exception:
+            versions[name] = None
+    return versions
+
+
+# %% wrong: not-text | is of type `object`
+def installed_versions(names):
+    return {name: object() for name in names}
+
+
 # %% wrong: not-text | is of type `Version`
 from importlib import metadata
 
@@ -272,6 +390,20 @@ async def installed_versions(names):
     return {name: metadata.version(name) for name in names}
 
 
+# %% wrong: changes-the-names | 'no-such-package': None
+from importlib import metadata
+
+
+def installed_versions(names):
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name.lower()] = None
+    return versions
+
+
 # %% wrong: changes-the-names | exactly as they were given
 from importlib import metadata
 
@@ -291,7 +423,31 @@ def installed_versions(names):
     return {name: version(name) for name in names}
 
 
-# %% wrong: other-signature | takes one argument
+# %% error: name 'PackageNotFoundError' is not defined
+from importlib import metadata
+
+
+def installed_versions(names):
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+# %% error: unhashable type: 'list'
+from functools import lru_cache
+from importlib import metadata
+
+
+@lru_cache
+def installed_versions(names):
+    return {name: metadata.version(name) for name in names}
+
+
+# %% wrong: takes-other-parameters | with 1 argument; yours takes `()`
 from importlib import metadata
 
 
@@ -299,5 +455,5 @@ def installed_versions():
     return {each.name: each.version for each in metadata.distributions()}
 
 
-# %% wrong: other-signature | takes one argument
+# %% wrong: passes-no-function | an object of type `dict`
 installed_versions = {"sqlmodel": "0.0.50"}

@@ -170,7 +170,19 @@ async def server_version(url):
     await engine.dispose()
     return str(answer)
 
-# %% wrong: select-one | not which one
+# %% wrong: select-one | which one
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def server_version(url):
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        answer = (await connection.execute(text("select 1"))).scalar_one()
+    await engine.dispose()
+    return answer
+
+# %% wrong: does-not-ask-the-url | your function asked no server
 async def server_version(url):
     return 1
 
@@ -186,7 +198,7 @@ async def server_version(url):
     await engine.dispose()
     return answer.split(".")[0]
 
-# %% wrong: not-text | returns a `int`
+# %% wrong: not-text | a value of type `int`
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -198,7 +210,7 @@ async def server_version(url):
     await engine.dispose()
     return int(answer)
 
-# %% wrong: not-text | returns a `_Agreeable`
+# %% wrong: not-text | a value of type `_Agreeable`
 class _Agreeable:
     def __eq__(self, other):
         return other != 1
@@ -238,8 +250,78 @@ def server_version(url):
     with create_engine(url).connect() as connection:
         return connection.execute(text("show server_version")).scalar_one()
 
-# %% wrong: not-a-function | without parentheses
+# %% wrong: leaves-a-connection | after the `async with` block has ended
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def server_version(url):
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        version = await connection.scalar(text("show server_version"))
+    engine.dispose()
+    return version
+
+# %% wrong: leaves-a-connection | 1 connection still open at the server
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def server_version(url):
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        version = await connection.scalar(text("show server_version"))
+        await engine.dispose()
+    return version
+
+# %% wrong: returns-the-connection | Ask inside the function
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def server_version(url):
+    return create_async_engine(url).connect()
+
+# %% wrong: returns-the-connection | the `AsyncConnection`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def server_version(url):
+    async with create_async_engine(url).connect() as connection:
+        return connection
+
+# %% wrong: returns-the-connection | the `AsyncEngine`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def server_version(url):
+    return create_async_engine(url)
+
+# %% wrong: passes-no-function | an object of type `str`
 server_version = "17"
+
+# %% wrong: takes-other-parameters | with 1 argument; yours takes `()`
+async def server_version():
+    return "17"
+
+# %% error: While calling your function
+from asyncpg import connect as server_version
+
+# %% error: StopIteration
+async def server_version(url):
+    raise StopIteration
+
+# %% error: StopIteration
+def server_version(url):
+    return next(iter([]))
+
+# %% error: cancelled
+import asyncio
+
+
+async def server_version(url):
+    task = asyncio.ensure_future(asyncio.sleep(10))
+    task.cancel()
+    return await task
 
 # %% error: 'coroutine' object has no attribute 'scalar_one'
 from sqlalchemy import text
