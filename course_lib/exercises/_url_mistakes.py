@@ -1,4 +1,4 @@
-"""What lesson 02's checks try, and which misunderstanding is behind a wrong URL."""
+"""What lesson 02's checks of URLs try, and which misunderstanding is behind a wrong one."""
 
 import inspect
 import random
@@ -20,30 +20,24 @@ def odd_passwords(count: int) -> list[str]:
     return ["example" + "".join(dice.choices(_ODD, k=8)) for _ in range(count)]
 
 
-async def ask(answer: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """What the learner's function returns, be it async or not; a verdict if it can't be called like this."""
-    if not callable(answer):
-        raise NotYet(
-            f"The check wants the function itself, and got `{type(answer).__name__}`. Give it the name alone, without "
-            "calling it.",
-            misconception="passes-no-function",
-        )
-    try:
-        inspect.signature(answer).bind(*arguments, **named)
-    except TypeError as error:
-        names = f"the keywords {', '.join(f'`{name}`' for name in named)}" if named else "one URL"
-        raise NotYet(f"The function has to take {names}: {error}.", misconception="takes-other-parameters") from None
-    except ValueError:
-        pass  # some callables have no signature to look at
-    result = answer(*arguments, **named)
-    return await result if inspect.isawaitable(result) else result
-
-
 def parsed(url: str) -> URL | None:
     try:
         return make_url(url)
     except (ArgumentError, ValueError):
         return None
+
+
+def what_it_is(got: Any) -> tuple[str, str]:
+    """What an answer gave instead of text or a URL: a misconception, and a sentence that says how to mend it."""
+    if inspect.isgenerator(got) or inspect.isasyncgen(got):
+        return "yields-instead-of-returning", "`yield` makes a generator of your function. Use `return`."
+    if inspect.isawaitable(got):
+        return "forgets-to-await", "What your function returned has still to be awaited: write `return await …` in it."
+    if isinstance(got, bytes):
+        return "returns-no-text", "It returned `bytes`. Take `.encode()` away, or use `.decode()`."
+    if got is None:
+        return "returns-no-text", "It returned `None`. Does every path through it end with a `return`?"
+    return "returns-no-text", f"It returned an object of type `{type(got).__name__}`."
 
 
 def text_of(got: Any, case: Callable[[str], Case]) -> str:
@@ -56,11 +50,11 @@ def text_of(got: Any, case: Callable[[str], Case]) -> str:
             case=case("a URL object"),
         )
     if not isinstance(got, str):
+        misconception, advice = what_it_is(got)
         raise NotYet(
-            f"The function has to return text (`str`). It returned `{type(got).__name__}`: does every path through it "
-            "end with a `return`?",
-            misconception="returns-no-text",
-            case=case(type(got).__name__),
+            f"The function has to return text (`str`). {advice}",
+            misconception=misconception,
+            case=case("None" if got is None else f"an object of type {type(got).__name__}"),
         )
     return str(got)
 
@@ -89,14 +83,21 @@ CONVERSIONS = [
     ("sqlite:///data/app.db?timeout=5", _LITE),
     ("sqlite+pysqlite:///data/app.db", _LITE),
     ("postgresql://app:example-postgresql://pw@db.internal/shop", _PG),
+    ("postgres://app%3Ajob%40tenant:example-pw@db.internal/shop", _PG),
+    ("postgresql://app:example-pw@/shop?host=db1.internal:5432&host=db2.internal:5433", _PG),
+    ("postgresql://app:example-pw@db.internal/shop?sslmode=verify-full", _PG),
     *((f"postgres://app:{quote(each, safe='')}@db.internal/shop", _PG) for each in odd_passwords(5)),
 ]
 
 
 def meaning(url: URL) -> tuple[object, ...]:
-    """The parts as the driver gets them: an empty database name is none, and SQLite's is a database in memory."""
+    """The parts as the driver gets them: an empty database name is none, and SQLite's is a database in memory.
+
+    `sslmode` may have become `ssl` already, as exercise 02.2 asks.
+    """
     memory = url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
-    return (*tuple(url)[:5], None if memory else url.database or None, url.query)
+    query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+    return (*tuple(url)[:5], None if memory else url.database or None, query)
 
 
 def conversion_mistake(given: str, expected: str, got: str) -> tuple[str, str]:
@@ -129,10 +130,23 @@ def conversion_mistake(given: str, expected: str, got: str) -> tuple[str, str]:
             f"The scheme has to become `{target}`. Yours is `{scheme[:40]}`. Take the old scheme away as a whole, up "
             "to `://`, with whatever driver it names."
         )
+    if "%" in given.partition("@")[0] and (url is None or url.username != right.username):
+        return "touches-the-user", (
+            "The user became another one. What is percent-encoded in a user's name has to stay so: decoded, a `:` in "
+            "it would end the name."
+        )
     if url is None:
         return "changes-other-parts", "What you return can't be read as a URL. Change the scheme and nothing else."
-    if url.query != right.query:
-        return "drops-the-query", "The parameters after `?` have to stay as they are."
+    if "sslmode" in right.query and "sslmode" not in url.query and "ssl" not in url.query:
+        return "drops-tls", (
+            "Without its `sslmode` this URL no longer asks for a verified server, and nobody would notice. Leave it "
+            "in; the next exercise finds a word for it that asyncpg knows."
+        )
+    if meaning(url)[-1] != meaning(right)[-1]:
+        repeated = any(isinstance(value, tuple) for value in right.query.values())
+        return "drops-the-query", "The parameters after `?` have to stay as they are" + (
+            ": here one name stands twice, and both values count." if repeated else "."
+        )
     if url.get_backend_name() == "sqlite":
         return "changes-the-path", (
             "The path became another file. Behind `sqlite:` three slashes begin a relative path and four an absolute "
@@ -148,10 +162,51 @@ def conversion_mistake(given: str, expected: str, got: str) -> tuple[str, str]:
     return "changes-other-parts", "Something besides the scheme changed. Everything behind `://` has to stay."
 
 
+_SPECIAL = frozenset("@:/?#%[] +")
 _QUOTED_TWICE = (
     "The password is encoded twice. `URL.create` encodes by itself and wants the plain text; a URL written as text "
     "needs `quote(password, safe='')` once."
 )
+_PASTED = (
+    "The password was put into the text as it is, so a special character in it changed what the URL means. "
+    "`URL.create` takes the parts apart from each other and encodes them."
+)
+_SLASH = (
+    "The user is another one: `quote` leaves `/` as it is, unless you call `quote(user, safe='')`. `URL.create` needs "
+    "no such care."
+)
+_FORM = (
+    "`quote_plus` writes a space as `+`, as web forms do. In a {} `+` is a plus. Use `quote({}, safe='')` or "
+    "`URL.create`."
+)
+
+
+def is_special(value: str | None) -> bool:
+    """Whether a user or a password holds a character that means something else in a URL."""
+    return bool(_SPECIAL & set(value or ""))
+
+
+def unreadable_mistake(parts: dict[str, Any], shown: str) -> tuple[str, str]:
+    """Why `shown`, made of `parts`, can't be read as a URL."""
+    if "://" not in shown:
+        return "forgets-the-driver", "The URL has to begin with `postgresql+asyncpg://`."
+    if ":" in parts["host"]:
+        return "breaks-ipv6", (
+            "What you return can't be read as a URL: an IPv6 address holds colons, so in text it stands in [brackets]. "
+            "`URL.create` adds them."
+        )
+    if parts["port"] is None:
+        return "loses-a-part", "What you return can't be read as a URL: without a port there is no colon and no `None`."
+    if "/" in parts["user"]:
+        return "leaves-a-slash", _SLASH
+    if is_special(parts["user"]):
+        return "quotes-only-the-password", "A user name may hold an `@` or a `%` as well. It needs the same care."
+    if is_special(parts["password"]):
+        return "pastes-the-password-in", f"What you return can't be read as a URL. {_PASTED}"
+    return (
+        "mixes-up-parts",
+        "What you return can't be read as a URL. Its form is `dialect://user:password@host:port/database`.",
+    )
 
 
 def part_mistake(parts: dict[str, Any], url: URL) -> tuple[str, str] | None:
@@ -159,43 +214,55 @@ def part_mistake(parts: dict[str, Any], url: URL) -> tuple[str, str] | None:
     user, password = parts["user"], parts["password"]
     if url.drivername != "postgresql+asyncpg":
         return "forgets-the-driver", "The URL has to begin with `postgresql+asyncpg://`."
+    if url.username == user.replace(" ", "+") != user:
+        return "quotes-for-a-form", _FORM.format("name", "user")
+    if url.username != user and "/" in user:
+        return "leaves-a-slash", _SLASH
     if url.password != password or url.host != parts["host"]:
-        if url.password == "***":
-            return "masks-the-password", (
-                "`str(url)` writes `***` in the password's place, and the engine would log in with three stars. Return "
-                "the URL object, or `url.render_as_string(hide_password=False)`."
-            )
-        if password == "" and url.password is None:
-            return "loses-an-empty-password", (
-                "An empty password became no password. `if password:` is false for both; `is None` tells them apart."
-            )
-        if password is None:
-            return "writes-none", "Without a password the URL has to have none: no colon, no `None` and no empty text."
-        if url.password == password.replace(" ", "+") != password:
-            return "quotes-for-a-form", (
-                "`quote_plus` writes a space as `+`, as web forms do. In a password `+` is a plus. Use "
-                "`quote(password, safe='')` or `URL.create`."
-            )
-        if url.password != password and url.password in (
-            quote(password),
-            quote(password, safe=""),
-            quote_plus(password),
-        ):
-            return "quotes-twice", _QUOTED_TWICE
-        if url.password == password:
-            return "breaks-ipv6", (
-                "An IPv6 address holds colons, so in text it stands in [brackets], and only there: `URL.create` adds "
-                "them by itself and wants the plain address."
-            )
-        return "pastes-the-password-in", (
-            "The password was put into the text as it is, so `@` or `%41` in it changed what the URL means. "
-            "`URL.create` takes the parts apart from each other and encodes them."
-        )
+        return _login_mistake(parts, url)
     if url.username != user:
         return "quotes-only-the-password", "A user name may hold an `@` or a `%` as well. It needs the same care."
     if (url.port, url.database) != (parts["port"], parts["database"]):
-        return (
-            "loses-a-part",
-            "The port or the database is not the one that was asked for; without a port there is none.",
+        return "loses-a-part", (
+            "The port or the database is not the one that was asked for; without a port there is none."
+        )
+    if url.query:
+        return "adds-parameters", (
+            "The URL got parameters that nobody asked for. Build it from the five parts alone; TLS is the caller's "
+            "decision."
         )
     return None
+
+
+def _login_mistake(parts: dict[str, Any], url: URL) -> tuple[str, str]:
+    """Why the password or the host of `url` is not the one in `parts`."""
+    password = parts["password"]
+    if url.password == "***":
+        return "masks-the-password", (
+            "`str(url)` writes `***` in the password's place, and the engine would log in with three stars. Return "
+            "the URL object, or `url.render_as_string(hide_password=False)`."
+        )
+    if password == "" and url.password is None:
+        return "loses-an-empty-password", (
+            "An empty password became no password. `if password:` is false for both; `is None` tells them apart."
+        )
+    if password is None:
+        return "writes-none", "Without a password the URL has to have none: no colon, no `None` and no empty text."
+    if url.password == password.strip() != password:
+        return "strips-the-password", "Spaces at the ends of a password belong to it. Don't strip them."
+    if url.password == password.replace(" ", "+") != password:
+        return "quotes-for-a-form", _FORM.format("password", "password")
+    if url.password != password and url.password in (quote(password), quote(password, safe=""), quote_plus(password)):
+        return "quotes-twice", _QUOTED_TWICE
+    if url.password == password and ":" in parts["host"]:
+        return "breaks-ipv6", (
+            "An IPv6 address holds colons, so in text it stands in [brackets], and only there: `URL.create` adds "
+            "them by itself and wants the plain address."
+        )
+    if is_special(password):
+        return "pastes-the-password-in", _PASTED
+    if is_special(parts["user"]):
+        return "quotes-only-the-password", "A user name may hold an `@` or a `%` as well. It needs the same care."
+    return "mixes-up-parts", (
+        "A part stands in another one's place: compare user, password and host with what was asked for."
+    )

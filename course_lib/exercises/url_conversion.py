@@ -1,29 +1,32 @@
 """Checks of lesson 02: convert, build and mask database URLs. Each one runs what the learner wrote."""
 
+import inspect
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import quote
 
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from course_lib.exercises._url_masks import judge_mask
 from course_lib.exercises._url_mistakes import (
     CONVERSIONS,
-    ask,
     conversion_mistake,
     meaning,
     odd_passwords,
     parsed,
     part_mistake,
     text_of,
+    unreadable_mistake,
+    what_it_is,
 )
 from course_lib.exercises._url_provider import judge_settings
-from course_lib.exercises.core import Case, NotYet, exercise, using_answer
+from course_lib.exercises.core import Case, NotYet, ask, exercise, using_answer
 from course_lib.exercises.lab import lab
 from course_lib.exercises.tracebacks import one_line
 from course_lib.servers import PostgresServer
@@ -49,7 +52,7 @@ async def q1(get_async_database_url: Callable[[str], str]) -> None:
         def case(got: str, given: str = given, expected: str = expected) -> Case:
             return Case(given=repr(given), expected=repr(expected), got=got, made_up=True)
 
-        got = text_of(await ask(get_async_database_url, given), case)
+        got = text_of(await ask(get_async_database_url, given, given=repr(given), made_up=True), case)
         url = parsed(got)
         if url is None or meaning(url) != meaning(make_url(expected)):
             misconception, message = conversion_mistake(given, expected, got)
@@ -57,8 +60,9 @@ async def q1(get_async_database_url: Callable[[str], str]) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder, "app.db")
         for given in ("sqlite://", f"sqlite:///{path.as_posix()}"):
+            url = await ask(get_async_database_url, given, given="the URL of a SQLite file")
             async with using_answer("opening a SQLite database with your URL"):
-                engine = create_async_engine(await ask(get_async_database_url, given))
+                engine = create_async_engine(url)
                 try:
                     async with engine.begin() as connection:
                         await connection.execute(text("CREATE TABLE task (id INTEGER)"))
@@ -98,15 +102,35 @@ _PARTS: list[dict[str, Any]] = [
     {"password": "example@pw/#?:[1]"},
     {"password": "example%41pw"},
     {"password": "example pw+1"},
+    {"password": " example "},
     {"user": "app@tenant"},
     {"user": "app%41"},
+    {"user": "app/x:y z+"},
     {"password": ""},
     {"password": None},
     {"port": None},
+    {"port": 6432, "database": "stock"},
     {"host": "2001:db8::1"},
     {"host": "::1", "port": None},
     *({"password": each} for each in odd_passwords(8)),
 ]
+
+
+async def _built(build_database_url: Callable[..., Any], parts: dict[str, Any], given: str) -> Any:
+    """What the answer builds of the parts, which it gets as keywords."""
+    if not callable(build_database_url):
+        return await ask(build_database_url, given=given)  # says that this is no function
+    try:
+        inspect.signature(build_database_url).bind(**parts)
+    except TypeError as error:
+        raise NotYet(
+            f"The check calls it with the keywords {', '.join(f'`{name}`' for name in parts)}: {error}. Keep the "
+            "starter's parameters.",
+            misconception="takes-other-parameters",
+        ) from None
+    except ValueError:
+        pass  # some callables have no signature to look at
+    return await ask(partial(build_database_url, **parts), given=given, made_up=True)
 
 
 @exercise(
@@ -129,76 +153,23 @@ async def q3(build_database_url: Callable[..., str | URL]) -> None:
         def case(got: str, expected: str = expected) -> Case:
             return Case(given=f"build_database_url({expected})", expected=expected, got=got, made_up=True)
 
-        got = await ask(build_database_url, **parts)
+        got = await _built(build_database_url, parts, f"build_database_url({expected})")
         if not isinstance(got, str | URL):
+            misconception, advice = what_it_is(got)
             raise NotYet(
-                f"Return a URL, as an object or as text. It was `{type(got).__name__}`.",
-                misconception="returns-no-url",
-                case=case(type(got).__name__),
+                f"Return a URL, as an object or as text. {advice}",
+                misconception="returns-no-url" if misconception == "returns-no-text" else misconception,
+                case=case("None" if got is None else f"an object of type {type(got).__name__}"),
             )
         shown = got if isinstance(got, str) else got.render_as_string(hide_password=False)
         try:
             url = make_url(got)
         except (ArgumentError, ValueError) as error:
-            plain_host = ":" not in parts["host"]
-            raise NotYet(
-                "What you return can't be read as a URL: "
-                + (
-                    "some character in a part has a meaning of its own in a URL. `URL.create` encodes it for you."
-                    if plain_host
-                    else "an IPv6 address holds colons, so in text it stands in [brackets]. `URL.create` adds them."
-                ),
-                misconception="pastes-the-password-in" if plain_host else "breaks-ipv6",
-                case=case(f"{shown!r}, {one_line(error)}"),
-            ) from error
+            misconception, message = unreadable_mistake(parts, shown)
+            got_case = case(f"{shown!r}, {one_line(error)}")
+            raise NotYet(message, misconception=misconception, case=got_case) from error
         if mistake := part_mistake(parts, url):
             raise NotYet(mistake[1], misconception=mistake[0], case=case(repr(shown)))
-
-
-# --- 02.4 --------------------------------------------------------------------------------------------------------
-
-_BASE = "postgresql+asyncpg://app:example-pw@db.internal:5432/shop"
-_LEAKS = "A log with this line holds the password, or a part of it. "
-# A URL, what must not be readable afterwards, and which misunderstanding it finds.
-_LEAKING = [
-    (_BASE, ["example-pw"], "leaks-the-password", "Replace what stands between the user's colon and the `@`."),
-    (
-        "postgresql://app:example%40pw%2Fx@db.internal/shop",
-        ["example%40pw", "example@pw"],
-        "leaks-the-encoded-password",
-        "`url.password` is decoded, and the text holds the encoded form: looking for one in the other finds nothing.",
-    ),
-    (
-        "postgresql://db.internal/shop?user=app&password=example-pw&application_name=web",
-        ["example-pw"],
-        "leaks-the-query-password",
-        "The password may stand in the query as well, as `password=…`.",
-    ),
-    (
-        f"{_BASE}?password=example-pw&application_name=web",
-        ["example-pw"],
-        "leaks-the-query-password",
-        "The password stands in the query as well, as `password=…`.",
-    ),
-    (
-        "postgresql://app:example@pw-tail@db.internal/shop",
-        ["example", "pw-tail"],
-        "leaks-behind-a-raw-at",
-        "Someone wrote an `@` into the password without encoding it. SQLAlchemy ends the password at the first `@`, so "
-        "its `***` does too. For a log, let the password end at the last one.",
-    ),
-    (
-        "postgresql://app:example-pw@db1.internal:5432,db2.internal:5432/shop",
-        ["example-pw"],
-        "leaks-the-password",
-        "`make_url` can't read a list of hosts, but the password in it is a password.",
-    ),
-    *(
-        (f"postgresql://app:{quote(each, safe='')}@db.internal/shop", [quote(each, safe="")], "leaks-the-password", "")
-        for each in odd_passwords(5)
-    ),
-]
-_WITHOUT = ["postgresql+asyncpg://app@db.internal/shop", "postgresql://db.internal:5432/shop", "sqlite:////srv/app.db"]
 
 
 @exercise(
@@ -207,63 +178,14 @@ _WITHOUT = ["postgresql+asyncpg://app@db.internal/shop", "postgresql://db.intern
     hints=(
         "Don't look for the password as a text: it may be written another way, stand twice, or equal the user's name. "
         "Find the place instead.",
-        "Two places: between `://user:` and the last `@`, and behind `?password=` or `&password=`. A regular "
-        "expression finds each, and changes nothing where there is no password.",
-        r"`re.sub(r'([?&]password=)[^&]*', r'\1***', url)` treats the query. For the other place, remember "
-        r"`://`, a user without colon, and a colon in a group; then `.*@` takes all up to the last `@`.",
+        "Without `://` it is no URL: return `***`. Else there are two places: between `://user:` and the last `@`, and "
+        "in the query behind a name with `pass` in it, in whatever spelling. A regular expression finds each, and "
+        "changes nothing where there is no password.",
+        r"In the query, `re.sub` with `([?&][^?&=]*)=([^&]*)` and a function that looks at `unquote(item[1]).lower()`. "
+        r"For the other place, remember `://`, a user without `:` and `/`, and a colon in a group; then `.*@` takes "
+        r"all up to the last `@`, across line breaks with `flags=re.DOTALL`.",
     ),
 )
 async def q4(mask_url: Callable[[str], str]) -> None:
-    """Is no secret left, is all else still there, and does nothing stop the log?"""
-    await _masked(mask_url, _BASE)  # an exception here is an error in the code, not a misunderstanding
-    for given in (*_WITHOUT, *(each[0] for each in _LEAKING)):
-        try:
-            await _masked(mask_url, given)
-        except NotYet:
-            raise
-        except Exception as error:
-            without = given in _WITHOUT
-            raise NotYet(
-                "There is no password in this URL, and your function raised. A URL without one is logged as it is."
-                if without
-                else "Your function raised, and a log line must not stop a program. Mask what you can't read.",
-                misconception="breaks-without-a-password" if without else "breaks-on-an-unreadable-url",
-                case=Case(repr(given), "text", one_line(error), made_up=True),
-            ) from error
-    for given, secrets, misconception, advice in _LEAKING:
-        got = await _masked(mask_url, given)
-        if any(secret in got for secret in secrets):
-            case = Case(repr(given), "no part of the password", repr(got), made_up=True)
-            raise NotYet(_LEAKS + advice, misconception=misconception, case=case)
-    await _judge_what_stays(mask_url)
-
-
-async def _masked(mask_url: Callable[[str], str], given: str) -> str:
-    return text_of(await ask(mask_url, given), lambda got: Case(repr(given), "text", got, made_up=True))
-
-
-async def _judge_what_stays(mask_url: Callable[[str], str]) -> None:
-    """A mask is for reading: everything but the password is still there."""
-    given = "postgresql://example:example@db.internal/shop"
-    got = await _masked(mask_url, given)
-    if ":example@" in got:
-        raise NotYet(
-            "User and password are the same word here, and the user was masked in the password's place. Find the place "
-            "of the password, not its text.",
-            misconception="masks-only-the-first",
-            case=Case(repr(given), "'postgresql://example:***@db.internal/shop'", repr(got), made_up=True),
-        )
-    kept = [(given, ["postgresql://example:", "@db.internal/shop"])]
-    kept += [
-        (f"{_BASE}?password=example-pw&application_name=web", ["+asyncpg://app:", "@db.internal:5432/shop", "=web"])
-    ]
-    kept += [(each, [each]) for each in _WITHOUT]
-    for given, pieces in kept:
-        got = await _masked(mask_url, given)
-        if missing := [piece for piece in pieces if piece not in got]:
-            raise NotYet(
-                "More than the password is gone. Whoever reads the log wants to see which user, host and database it "
-                "was.",
-                misconception="hides-other-parts",
-                case=Case(repr(given), f"a text with {' and '.join(map(repr, missing))}", repr(got), made_up=True),
-            )
+    """Invented URLs, masked: what is left of the password, and of everything else."""
+    await judge_mask(mask_url)

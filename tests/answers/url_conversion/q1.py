@@ -201,3 +201,79 @@ def get_async_database_url(url: str) -> str:
     while "asyncpg" not in url:
         url = url.strip()
     return url
+
+
+# %% right: renames sslmode on the way, as 02.2 will
+from sqlalchemy import make_url
+
+
+def get_async_database_url(url: str) -> str:
+    parsed = make_url(url)
+    query = dict(parsed.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    driver = "sqlite+aiosqlite" if parsed.get_backend_name() == "sqlite" else "postgresql+asyncpg"
+    return parsed.set(drivername=driver, query=query).render_as_string(hide_password=False)
+
+
+# %% wrong: drops-tls | no longer asks for a verified server
+import re
+
+
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    rest = re.sub(r"\?sslmode=[^&]*", "", rest)
+    return ("sqlite+aiosqlite://" if scheme.startswith("sqlite") else "postgresql+asyncpg://") + rest
+
+
+# %% wrong: touches-the-user | would end the name
+from urllib.parse import unquote
+
+
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    user, colon, others = rest.partition(":")
+    if colon and not scheme.startswith("sqlite"):
+        rest = f"{unquote(user)}:{others}"
+    return ("sqlite+aiosqlite://" if scheme.startswith("sqlite") else "postgresql+asyncpg://") + rest
+
+
+# %% wrong: drops-the-query | one name stands twice
+from urllib.parse import parse_qsl, urlencode
+
+
+def get_async_database_url(url: str) -> str:
+    scheme, rest = url.split("://", 1)
+    address, question, query = rest.partition("?")
+    if question:
+        rest = f"{address}?{urlencode(dict(parse_qsl(query)))}"
+    return ("sqlite+aiosqlite://" if scheme.startswith("sqlite") else "postgresql+asyncpg://") + rest
+
+
+# %% wrong: yields-instead-of-returning | Use `return`
+def get_async_database_url(url: str):
+    yield "postgresql+asyncpg://" + url.split("://", 1)[1]
+
+
+# %% wrong: yields-instead-of-returning | makes a generator
+async def get_async_database_url(url: str):
+    yield "postgresql+asyncpg://" + url.split("://", 1)[1]
+
+
+# %% wrong: forgets-to-await | return await
+async def convert(url: str) -> str:
+    return "postgresql+asyncpg://" + url.split("://", 1)[1]
+
+
+async def get_async_database_url(url: str):
+    return convert(url)
+
+
+# %% wrong: returns-no-text | `bytes`
+def get_async_database_url(url: str):
+    return ("postgresql+asyncpg://" + url.split("://", 1)[1]).encode()
+
+
+# %% error: Called with  'postgresql://app:example-pw@db.internal:5432/shop'
+def get_async_database_url(url: str) -> str:
+    return url.removeprefix("postgresql")[99]

@@ -29,8 +29,9 @@ def connection_settings(provider_url):
     for name in ("application_name", "options"):
         if name in query:
             args["server_settings"][name] = query.pop(name)
-    if mode == "verify-full":
+    if mode in ("verify-full", "verify-ca"):
         args["ssl"] = ssl.create_default_context()
+        args["ssl"].check_hostname = mode == "verify-full"
     elif mode == "require" or bound:
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -50,7 +51,10 @@ async def connection_settings(provider_url):
     items = dict(parse_qsl(query))
     args = {"server_settings": {"jit": "off"}}
     if items.pop("channel_binding", "") == "require":
-        items.setdefault("sslmode", "require")
+        if items.get("sslmode") == "disable":
+            raise ValueError("channel_binding needs TLS, and sslmode turns it off")
+        if not items.get("sslmode", "").startswith(("require", "verify")):
+            items["sslmode"] = "require"
     if "sslmode" in items:
         args["ssl"] = items.pop("sslmode")
     items.pop("pgbouncer", None)
@@ -81,7 +85,7 @@ def connection_settings(provider_url):
     return url.set(query=query), {"server_settings": settings}
 
 
-# %% wrong: drops-tls | plain text
+# %% wrong: turns-tls-off | only `sslmode=disable` says so
 from sqlalchemy import make_url
 
 
@@ -97,9 +101,12 @@ def connection_settings(provider_url):
     url = make_url(provider_url).set(drivername="postgresql+asyncpg")
     query = dict(url.query)
     args = {}
-    if query.pop("sslmode", "disable") != "disable" or query.pop("channel_binding", None):
-        args["ssl"] = "require"
-    query.pop("channel_binding", None)
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = "require" if mode.startswith("verify") else mode
     query.pop("pgbouncer", None)
     args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
     return url.set(query=query), args
@@ -114,7 +121,7 @@ def connection_settings(provider_url):
     query = dict(url.query)
     args = {}
     mode = query.pop("sslmode", None)
-    if query.pop("channel_binding", None) == "require" and mode is None:
+    if query.pop("channel_binding", None) == "require" and mode not in ("require", "verify-ca", "verify-full"):
         mode = "require"
     if mode:
         args["ssl"] = mode.replace("full", "ca")
@@ -134,7 +141,7 @@ def connection_settings(provider_url):
     query = dict(url.query)
     args = {}
     mode = query.pop("sslmode", None)
-    if query.pop("channel_binding", None) == "require" and mode is None:
+    if query.pop("channel_binding", None) == "require" and mode not in ("require", "verify-ca", "verify-full"):
         mode = "require"
     if mode:
         args["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if mode == "verify-full" else mode
@@ -150,7 +157,7 @@ from sqlalchemy import make_url
 def connection_settings(provider_url):
     url = make_url(provider_url)
     mode = url.query.get("sslmode")
-    if url.query.get("channel_binding") == "require" and mode is None:
+    if url.query.get("channel_binding") == "require" and mode not in ("require", "verify-ca", "verify-full"):
         mode = "require"
     return url.set(drivername="postgresql+asyncpg", query={}), {"ssl": mode} if mode else {}
 
@@ -162,7 +169,7 @@ from sqlalchemy import make_url
 def connection_settings(provider_url):
     url = make_url(provider_url)
     mode = url.query.get("sslmode")
-    if url.query.get("channel_binding") == "require" and mode is None:
+    if url.query.get("channel_binding") == "require" and mode not in ("require", "verify-ca", "verify-full"):
         mode = "require"
     settings = {name: url.query[name] for name in ("application_name", "options") if name in url.query}
     args = {"ssl": mode} if mode else {}
@@ -177,7 +184,7 @@ def connection_settings(provider_url):
     url = make_url(provider_url).set(drivername="postgresql+asyncpg")
     query = dict(url.query)
     mode = query.pop("sslmode", None)
-    if query.pop("channel_binding", None) == "require" and mode is None:
+    if query.pop("channel_binding", None) == "require" and mode not in ("require", "verify-ca", "verify-full"):
         mode = "require"
     query.pop("pgbouncer", None)
     return url.set(query=query), {"ssl": mode} if mode else {}
@@ -214,12 +221,12 @@ def connection_settings(provider_url):
     url = make_url(provider_url).set(drivername="postgresql+asyncpg")
     query = dict(url.query)
     mode = query.pop("sslmode", None)
-    if query.pop("channel_binding", None) == "require" and mode is None:
+    if query.pop("channel_binding", None) == "require" and mode not in ("require", "verify-ca", "verify-full"):
         mode = "require"
     return url.set(query=query), {"ssl": mode} if mode else {}
 
 
-# %% wrong: forces-tls | Take the mode from the URL
+# %% wrong: forces-tls | Take the mode from
 from sqlalchemy import make_url
 
 
@@ -262,3 +269,288 @@ from sqlalchemy import make_url
 def connection_settings(provider_url):
     url = make_url(provider_url)
     return url.set(drivername="postgresql+asyncpg"), {"ssl": url.query["sslmode"]}
+
+
+# %% right: a list of two, and everything else as arguments
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return [url.set(query={}), args | query]
+
+
+# %% wrong: forgets-what-channel-binding-asks | whatever `sslmode` says
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode is None:
+        mode = "require"
+    if mode:
+        args["ssl"] = mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: forgets-what-channel-binding-asks | sslmode=disable&channel_binding=require
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode in (None, "allow", "prefer"):
+        mode = "require"
+    if mode:
+        args["ssl"] = mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: forces-tls | channel_binding=prefer
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: weakens-verify-ca | Hand `verify-ca` over
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = "require" if mode == "verify-ca" else mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: turns-tls-off | names no mode
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    args["ssl"] = mode or "disable"
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: turns-tls-off | sslmode=prefer
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = mode if mode in ("require", "verify-ca", "verify-full") else "disable"
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: turns-tls-off | ssl='disable'
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = "disable" if mode == "allow" else mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: forces-tls | sslmode=prefer
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = "require" if mode == "prefer" else mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: forces-tls | shop?sslmode=disable
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = "require" if mode == "disable" else mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: verifies-unasked | Hand over the mode itself
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode and mode != "disable":
+        args["ssl"] = True
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: forces-tls | your settings do
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    args["ssl"] = True
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: verifies-unasked | `require` encrypts
+import ssl
+
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode in ("require", "verify-ca", "verify-full"):
+        args["ssl"] = ssl.create_default_context()
+    elif mode:
+        args["ssl"] = mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query=query), args
+
+
+# %% wrong: loses-other-options | target_session_attrs None
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    args = {}
+    mode = query.pop("sslmode", None)
+    bound = query.pop("channel_binding", None)
+    if bound == "require" and mode not in ("require", "verify-ca", "verify-full"):
+        mode = "require"
+    if mode:
+        args["ssl"] = mode
+    query.pop("pgbouncer", None)
+    args["server_settings"] = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    return url.set(query={"command_timeout": query["command_timeout"]} if "command_timeout" in query else {}), args
+
+
+# %% wrong: yields-instead-of-returning | `yield` makes a generator
+def connection_settings(provider_url):
+    yield provider_url
+    yield {}
+
+
+# %% wrong: returns-no-pair | Return two things
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    return make_url(provider_url)
+
+
+# %% error: postgres://owner:example-pw@db.example/shop
+def connection_settings(provider_url):
+    raise RuntimeError("not here")

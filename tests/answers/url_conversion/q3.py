@@ -34,7 +34,7 @@ def build_database_url(*, user, password, host, port, database):
     return f"postgresql+asyncpg://{user}:{password}@{host}:{port}/{database}"
 
 
-# %% wrong: pastes-the-password-in | can't be read as a URL
+# %% wrong: forgets-the-driver | The URL has to begin with
 def build_database_url(*, user, password, host, port, database):
     return f"{user}:{password}@{host}:{port}/{database}"
 
@@ -132,7 +132,7 @@ def build_database_url(*, user, password, host, port, database):
     return URL.create("postgresql+asyncpg", user, password, host, port or 5432, database)
 
 
-# %% wrong: returns-no-url | NoneType
+# %% wrong: returns-no-url | `None`
 def build_database_url(*, user, password, host, port, database):
     print(user, host)
 
@@ -147,5 +147,100 @@ def build_database_url(username, secret, host):
     return f"postgresql+asyncpg://{username}:{secret}@{host}"
 
 
-# %% wrong: passes-no-function | the name alone
+# %% wrong: passes-no-function | calls a function
 build_database_url = "postgresql+asyncpg://app:example-pw@db.internal/shop"
+
+
+# %% right: positional, one helper
+from functools import partial
+from urllib.parse import quote
+
+encoded = partial(quote, safe="")
+
+
+async def build_database_url(*, user, password, host, port, database):
+    secret = "" if password is None else f":{encoded(password)}"
+    place = (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+    return f"postgresql+asyncpg://{encoded(user)}{secret}@{place}/{database}"
+
+
+# %% wrong: leaves-a-slash | `quote` leaves `/`
+from urllib.parse import quote
+
+
+def build_database_url(*, user, password, host, port, database):
+    secret = "" if password is None else ":" + quote(password, safe="")
+    host = f"[{host}]" if ":" in host else host
+    place = host if port is None else f"{host}:{port}"
+    return f"postgresql+asyncpg://{quote(user)}{secret}@{place}/{database}"
+
+
+# %% wrong: quotes-for-a-form | In a name `+` is a plus
+from urllib.parse import quote, quote_plus
+
+
+def build_database_url(*, user, password, host, port, database):
+    secret = "" if password is None else ":" + quote(password, safe="")
+    host = f"[{host}]" if ":" in host else host
+    place = host if port is None else f"{host}:{port}"
+    return f"postgresql+asyncpg://{quote_plus(user)}{secret}@{place}/{database}"
+
+
+# %% wrong: loses-a-part | database='stock'
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password, host, port, "shop")
+
+
+# %% wrong: loses-a-part | port=6432
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password, host, port and 5432, database)
+
+
+# %% wrong: loses-a-part | no colon and no `None`
+from urllib.parse import quote
+
+
+def build_database_url(*, user, password, host, port, database):
+    secret = "" if password is None else ":" + quote(password, safe="")
+    host = f"[{host}]" if ":" in host else host
+    return f"postgresql+asyncpg://{quote(user, safe='')}{secret}@{host}:{port}/{database}"
+
+
+# %% wrong: strips-the-password | belong to it
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password and password.strip(), host, port, database)
+
+
+# %% wrong: adds-parameters | nobody asked for
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password, host, port, database, {"sslmode": "require"})
+
+
+# %% wrong: mixes-up-parts | in another one's place
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", password, user, host, port, database)
+
+
+# %% wrong: mixes-up-parts | Its form is
+def build_database_url(*, user, password, host, port, database):
+    return f"postgresql+asyncpg://{user}:{password}@{host}:{database}/{port}"
+
+
+# %% wrong: yields-instead-of-returning | Use `return`
+def build_database_url(*, user, password, host, port, database):
+    yield user
