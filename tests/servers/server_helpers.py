@@ -94,7 +94,7 @@ class Kernel:
             "from server_helpers import value\n"
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-c", prelude + drop + textwrap.dedent(code)],
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", prelude + drop + textwrap.dedent(code)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
