@@ -1,17 +1,18 @@
 """What the checks of lesson 03 stand on: a table, a prepared engine, and two ways to watch engines at work."""
 
+import asyncio
 import logging
 import os
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, event, text
+import asyncpg
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
-from sqlalchemy.pool import Pool
 from sqlmodel import Field, SQLModel
 
 
@@ -27,69 +28,96 @@ class Note(_Base, table=True):
     done: bool = False
 
 
+class OtherThread(Exception):
+    """An answer went to the database from another thread, and was stopped there."""
+
+
 class EngineWatch:
     """Counts what the engines of this process do, as long as its ``with`` block lasts.
 
+    Where it watches one engine, it stops other threads before they connect or send anything: a thread that waits
+    for a connection of another event loop may never end.
+
+    Args:
+        engine: the engine that a check hands out. Whatever uses its pool counts as this engine, also what
+            ``engine.execution_options(...)`` makes of it.
+
     Attributes:
-        connects: connections opened, by any engine.
-        threads: ids of the threads in which a connection was opened or a statement was begun.
+        connects: connections that any engine began to open.
+        checkouts: how often a connection was taken from the pool of *engine*.
+        begun: statements that were begun on *engine*, also those that never reached the server.
+        sent: statements that the server answered on *engine*, in order.
+        elsewhere: the statements that were begun on other engines.
+        most_at_once: the largest number of statements that were begun on *engine* and not yet answered.
+        shared: whether a statement was begun on a connection that was still busy with another one.
+        other_threads: whether a thread besides this one wanted to connect or to send a statement.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: AsyncEngine | None = None) -> None:
+        self._engine = engine
         self.connects = 0
-        self.threads: set[int] = set()
-        self._begun: Counter[int] = Counter()
-        self._sent: list[tuple[int, str]] = []
-        self._running: Counter[int] = Counter()
-        self._most: Counter[int] = Counter()
-
-    def begun(self, engine: AsyncEngine) -> int:
-        """Statements that were begun on *engine*, also those that never reached the server."""
-        return self._begun[id(engine.sync_engine)]
-
-    def sent(self, engine: AsyncEngine) -> list[str]:
-        """The statements that the server answered on *engine*, in order."""
-        return [statement for owner, statement in self._sent if owner == id(engine.sync_engine)]
-
-    def elsewhere(self, engine: AsyncEngine) -> int:
-        """Statements that were begun on other engines."""
-        return self._begun.total() - self.begun(engine)
-
-    def most_at_once(self, engine: AsyncEngine) -> int:
-        """The largest number of statements that were begun on *engine* and not yet answered."""
-        return self._most[id(engine.sync_engine)]
+        self.checkouts = 0
+        self.begun = 0
+        self.sent: list[str] = []
+        self.elsewhere: list[str] = []
+        self.most_at_once = 0
+        self.shared = False
+        self.other_threads = False
+        self._thread = threading.get_ident()
+        # By the cursor's identity. The objects themselves are kept, so that no identity is used twice.
+        self._running: dict[int, tuple[Any, Any]] = {}
 
     def __enter__(self) -> "EngineWatch":
-        for target, name, listener in self._listeners():
+        self._listening = list(self._listeners())
+        for target, name, listener in self._listening:
             event.listen(target, name, listener)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for target, name, listener in self._listeners():
+        for target, name, listener in self._listening:
             event.remove(target, name, listener)
 
-    def _listeners(self) -> tuple[tuple[Any, str, Any], ...]:
-        return (
-            (Pool, "connect", self._on_connect),
-            (Engine, "before_cursor_execute", self._on_begin),
-            (Engine, "after_cursor_execute", self._on_end),
-        )
+    def _listeners(self) -> Iterator[tuple[Any, str, Any]]:
+        yield Engine, "do_connect", self._on_connect
+        yield Engine, "before_cursor_execute", self._on_begin
+        yield Engine, "after_cursor_execute", self._on_end
+        yield Engine, "handle_error", self._on_error
+        if self._engine is not None:
+            yield self._engine.sync_engine.pool, "checkout", self._on_checkout
 
-    def _on_connect(self, connection: Any, record: Any) -> None:
+    def _is_ours(self, connection: Connection) -> bool:
+        return self._engine is not None and connection.engine.pool is self._engine.sync_engine.pool
+
+    def _on_connect(self, *_: Any) -> None:
         self.connects += 1
-        self.threads.add(threading.get_ident())
+        self._stop_other_threads()
+
+    def _stop_other_threads(self) -> None:
+        if self._engine is not None and threading.get_ident() != self._thread:
+            self.other_threads = True
+            raise OtherThread
+
+    def _on_checkout(self, *_: Any) -> None:
+        self.checkouts += 1
 
     def _on_begin(self, connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
-        owner = id(connection.engine)
-        self.threads.add(threading.get_ident())
-        self._begun[owner] += 1
-        self._running[owner] += 1
-        self._most[owner] = max(self._most[owner], self._running[owner])
+        self._stop_other_threads()
+        if not self._is_ours(connection):
+            self.elsewhere.append(statement)
+            return
+        self.begun += 1
+        driver = connection.connection.dbapi_connection
+        self.shared = self.shared or any(driver is busy for _, busy in self._running.values())
+        self._running[id(cursor)] = (cursor, driver)
+        self.most_at_once = max(self.most_at_once, len(self._running))
 
     def _on_end(self, connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
-        owner = id(connection.engine)
-        self._running[owner] -= 1
-        self._sent.append((owner, statement))
+        self._running.pop(id(cursor), None)
+        if self._is_ours(connection):
+            self.sent.append(statement)
+
+    def _on_error(self, context: ExceptionContext) -> None:
+        self._running.pop(id(getattr(context.execution_context, "cursor", None)), None)
 
 
 class _Keep(logging.Handler):
@@ -101,23 +129,61 @@ class _Keep(logging.Handler):
         self._records.append(record)
 
 
-@contextmanager
-def engine_log() -> Iterator[list[logging.LogRecord]]:
-    """Within this block, what engines log is kept in the list instead of printed; levels are put back afterwards."""
-    loggers = [logging.getLogger(name) for name in ("sqlalchemy.engine.Engine", "sqlalchemy.engine", "sqlalchemy")]
-    loggers.append(logging.getLogger())
-    levels = [logger.level for logger in loggers]
-    engines = loggers[0]
-    handlers, propagates = engines.handlers, engines.propagate
-    records: list[logging.LogRecord] = []
-    # With a handler in place SQLAlchemy adds none of its own, which would print into the verdict.
-    engines.handlers, engines.propagate = [_Keep(records)], False
-    try:
-        yield records
-    finally:
-        engines.handlers, engines.propagate = handlers, propagates
-        for logger, level in zip(loggers, levels, strict=True):
+_ENGINE_LOGGER = "sqlalchemy.engine.Engine"
+_State = tuple[list[logging.Handler], bool, int, bool]
+
+
+class EngineLog:
+    """Within its ``with`` block, keeps what engines log instead of printing it; then all is put back as it was.
+
+    What the learner configured before (levels, disabled loggers) does not count inside.
+
+    Attributes:
+        records: what engines logged.
+    """
+
+    def __init__(self) -> None:
+        self.records: list[logging.LogRecord] = []
+
+    def __enter__(self) -> "EngineLog":
+        self._root_level = logging.getLogger().level
+        self._disabled = logging.root.manager.disable
+        logging.getLogger(_ENGINE_LOGGER)
+        self._before: dict[str, _State] = {}
+        for name, logger in _sqlalchemy_loggers():
+            self._before[name] = (logger.handlers, logger.propagate, logger.level, logger.disabled)
+            logger.disabled = False
+            logger.setLevel(logging.WARNING if name == "sqlalchemy" else logging.NOTSET)
+        logging.disable(logging.NOTSET)
+        self.capture()
+        return self
+
+    def capture(self) -> None:
+        """Take over the loggers that are there now: an engine with a name of its own has one of its own."""
+        for name, logger in _sqlalchemy_loggers():
+            if name == _ENGINE_LOGGER:
+                # With a handler in place SQLAlchemy adds none of its own, which would print above the verdict.
+                logger.handlers, logger.propagate = [_Keep(self.records)], False
+            elif name.startswith(_ENGINE_LOGGER + "."):
+                logger.handlers, logger.propagate = [], True
+            else:
+                logger.handlers, logger.propagate = [logging.NullHandler()], False
+
+    def __exit__(self, *_: object) -> None:
+        for name, logger in _sqlalchemy_loggers():
+            handlers, propagate, level, disabled = self._before.get(name, ([], True, logging.NOTSET, False))
+            logger.handlers, logger.propagate, logger.disabled = handlers, propagate, disabled
             logger.setLevel(level)
+        logging.getLogger().setLevel(self._root_level)
+        logging.disable(self._disabled)
+
+
+def _sqlalchemy_loggers() -> list[tuple[str, logging.Logger]]:
+    return [
+        (name, logger)
+        for name, logger in logging.root.manager.loggerDict.items()
+        if isinstance(logger, logging.Logger) and f"{name}.".startswith("sqlalchemy.")
+    ]
 
 
 @contextmanager
@@ -129,7 +195,7 @@ def process_variable(name: str, value: str) -> Iterator[None]:
         yield
     finally:
         if before is None:
-            del os.environ[name]
+            os.environ.pop(name, None)  # the answer may have taken it out already
         else:
             os.environ[name] = before
 
@@ -157,11 +223,23 @@ async def engine_with_notes(url: URL, pool_size: int) -> AsyncIterator[AsyncEngi
         yield engine
 
 
-async def notes_with(engine: AsyncEngine, title: str) -> list[dict[str, Any]]:
-    """The committed notes of that title, read on a connection of its own."""
-    async with engine.connect() as connection:
-        rows = await connection.execute(text("select id, title, done from note where title = :title"), {"title": title})
-        return [dict(row) for row in rows.mappings()]
+async def notes_with(url: URL, title: str) -> list[dict[str, Any]]:
+    """The committed notes of that title, read around every engine; none if their table is gone."""
+    connection = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    try:
+        await connection.execute("set lock_timeout = '2s'")
+        rows = await connection.fetch("select id, title, done from note where title = $1", title)
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.LockNotAvailableError):
+        return []
+    finally:
+        await connection.close()
+    return [dict(row) for row in rows]
+
+
+def notes_now(url: URL, title: str) -> list[dict[str, Any]]:
+    """The same, while this event loop stands still: no task that the answer left behind gets on meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, notes_with(url, title)).result()
 
 
 # Each call counts itself, waits until so many calls run at the same moment (or a while, in vain), and remembers the

@@ -1,6 +1,5 @@
 """What the checks of lesson 03 make of what they saw: each function raises `NotYet`, the most specific reason first."""
 
-import threading
 from typing import Any
 
 from sqlalchemy import URL, Engine
@@ -10,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from course_lib.exercises._engine_creation import EngineWatch, Note
 from course_lib.exercises.core import Case, NotYet
 
-OFF = (None, "", "0", "false", "False", "no", "off")
+OFF = (None, "", "0", "false", "False", "no", "off", "2", "10", "n", "debug", "test", "only")
 ON = ("1", "true", "TRUE", "Yes", "on")
 
 
@@ -55,6 +54,13 @@ def judge_echo(logged: dict[str | None, bool], default: bool) -> None:
         "a test, or a second engine, say something else.",
         misconception="reads-os-environ",
     )
+    if default and on >= set(OFF) and len(on & set(ON)) < len(ON) - 1:
+        raise NotYet(
+            "The condition is the wrong way round: the engine logs where DEBUG is off. On are `1`, `true`, `yes` and "
+            "`on`; all other text, and no DEBUG at all, is off.",
+            misconception="wrong-way-round",
+            case=Case("{'DEBUG': 'true'}", "statements in the log", "no statement in the log"),
+        )
     if on == set(OFF) or (None in on and not default):
         raise environ
     if on == set(logged):
@@ -89,39 +95,49 @@ def judge_echo(logged: dict[str | None, bool], default: bool) -> None:
             )
 
 
-def judge_trips(watch: EngineWatch, engine: AsyncEngine) -> None:
-    """03.3: did the handler use the given engine only, in this thread, with one SELECT at most?"""
-    if watch.threads - {threading.get_ident()}:
+def judge_trips(watch: EngineWatch) -> None:
+    """03.3: did the endpoint use the given engine only, in this thread, with one SELECT at most?"""
+    if watch.other_threads:
         raise NotYet(
-            "The handler went to the database from another thread. That thread has no part in this event loop, and "
-            "whoever waits for it stops every other request. One `await` in the handler itself is enough.",
+            "The endpoint went to the database from another thread. That thread has no part in this event loop, and "
+            "whoever waits for it stops every other request. One `await` in the endpoint itself is enough.",
             misconception="uses-a-thread",
         )
-    if watch.elsewhere(engine):
-        raise NotYet(
-            "The handler ran statements on another engine than the one it was given, so they need a connection of "
-            "their own. Use `engine` for all of them.",
-            misconception="second-engine",
-        )
-    reads = [statement for statement in watch.sent(engine) if statement.lstrip()[:6].upper() == "SELECT"]
+    if watch.elsewhere:
+        raise _second_engine()
+    reads = [statement for statement in watch.sent if _is_select(statement)]
     if len(reads) > 1:
         raise NotYet(
-            f"The handler sent {len(reads)} `SELECT` statements for one note. One `refresh` loads all columns at once, "
-            "and with `expire_on_commit=False` no `SELECT` is needed.",
+            f"The endpoint sent {len(reads)} `SELECT` statements for one note. One `refresh` loads all columns at "
+            "once, and with `expire_on_commit=False` no `SELECT` is needed.",
             misconception="one-query-per-attribute",
         )
 
 
-def judge_note(got: Any, stored: list[dict[str, Any]], failed: bool, title: str) -> None:
-    """03.3: is the answer what the database holds, and did no read fail on the way?"""
+def _second_engine() -> NotYet:
+    return NotYet(
+        "The endpoint ran statements around the engine it was given, so they need a connection of their own. Use "
+        "`engine` for all of them.",
+        misconception="second-engine",
+    )
+
+
+def _is_select(statement: str) -> bool:
+    return statement.lstrip()[:6].upper() == "SELECT"
+
+
+def judge_note(got: Any, stored: list[dict[str, Any]], watch: EngineWatch, title: str) -> None:
+    """03.3: is the answer what the database holds, stored through the engine, and did no read fail on the way?"""
     case = Case(f"create_note(engine, {title!r})", repr(stored[0]) if stored else "a stored note", repr(got))
     if not stored:
         raise NotYet(
-            "The answer looks fine, but the note is not in the database: nothing was committed. Without a commit, "
-            "closing the session rolls back.",
+            "The answer came, but the note is not in the database: nothing was committed. Without a commit, closing "
+            "the session rolls back.",
             misconception="nothing-stored",
         )
-    if failed:
+    if not watch.checkouts or (watch.sent and all(map(_is_select, watch.sent))):
+        raise _second_engine()
+    if watch.begun > len(watch.sent):
         raise NotYet(
             "Somewhere `MissingGreenlet` is raised and caught. Catching it hides the failed read; it does not bring "
             "the values. Keep the read from failing, then there is nothing to catch.",
@@ -130,7 +146,7 @@ def judge_note(got: Any, stored: list[dict[str, Any]], failed: bool, title: str)
         )
     if isinstance(got, Note):
         raise NotYet(
-            "The handler returns the `Note` itself. Whether anything is left in it depends on the session's settings, "
+            "The endpoint returns the `Note` itself. Whether anything is left in it depends on the session's settings, "
             "and the client may get `{}`. Return a dict with `id`, `title` and `done`.",
             misconception="returns-the-instance",
         )
@@ -141,8 +157,10 @@ def judge_note(got: Any, stored: list[dict[str, Any]], failed: bool, title: str)
             misconception="empty-answer",
             case=case,
         )
-    types = [type(value) for value in stored[0].values()]
-    if type(got) is not dict or got != stored[0] or [type(got[key]) for key in stored[0]] != types or len(stored) > 1:
+    # Plain dicts are compared, so that no class of the answer's decides what is equal.
+    plain = dict(got) if isinstance(got, dict) else {}
+    types = {key: type(value) for key, value in plain.items()}
+    if plain != stored[0] or types != {key: type(value) for key, value in stored[0].items()} or len(stored) > 1:
         raise NotYet(
             "The answer differs from what the database holds. It has to be a dict with `id`, `title` and `done` of "
             "the one note that was stored.",
@@ -169,16 +187,51 @@ def sessions_left_open() -> NotYet:
     )
 
 
-def judge_overlap(watch: EngineWatch, engine: AsyncEngine, *, calls: int, most: int, wanted: int) -> None:
-    """03.4: did the queries run on the given engine, *wanted* of them at the same moment, and was all given back?"""
-    ours = [statement for statement in watch.sent(engine) if "slow_price" in statement]
+def sync_session() -> NotYet:
+    """The verdict on a synchronous session under an async driver."""
+    return NotYet(
+        "A statement was sent from synchronous code, such as `Session(engine.sync_engine)`, and raised "
+        "`MissingGreenlet`: an async driver has to be awaited. Use SQLModel's `AsyncSession(engine)`.",
+        misconception="sync-session",
+    )
+
+
+def uses_threads() -> NotYet:
+    """The verdict on queries in threads, each with an event loop of its own."""
+    return NotYet(
+        "The queries go to the engine from other threads, so from outside its event loop. A connection works only in "
+        "the loop that opened it. The check stopped the threads; run tasks in this loop, with `asyncio.gather`.",
+        misconception="threads",
+    )
+
+
+def disposes_the_engine(name: str) -> NotYet:
+    """The verdict on an answer that ends the pool it was lent."""
+    return NotYet(
+        f"`{name}` disposes of the engine, so the next call has to connect anew. Whoever made the engine disposes of "
+        "it, at the end of the program. Close the sessions only.",
+        misconception="disposes-the-engine",
+    )
+
+
+def judge_overlap(watch: EngineWatch, *, calls: int, most: int, wanted: int) -> None:
+    """03.4: did the queries run on the given engine, *wanted* of them at the same moment, none sharing a connection?"""
+    ours = [statement for statement in watch.sent if "slow_price" in statement]
+    if watch.other_threads:
+        raise uses_threads()
+    others = [statement for statement in watch.elsewhere if "slow_price" in statement]
+    if ours and len(ours) < calls and not others:
+        raise NotYet(
+            "One statement computes all prices, so one connection does all the work. Send one query for each number.",
+            misconception="one-statement",
+        )
     if len(ours) < calls:
         raise NotYet(
             f"The server ran {calls} queries, the engine you were given only {len(ours)} of them. Each further "
             "engine opens connections of its own, and no limit holds for all of them. Use `engine`.",
             misconception="another-engine",
         )
-    if most == 1 and watch.most_at_once(engine) > 1:
+    if watch.shared:
         raise shared_session()
     if most == 1:
         raise NotYet(
@@ -192,22 +245,27 @@ def judge_overlap(watch: EngineWatch, engine: AsyncEngine, *, calls: int, most: 
             "the limiting: start all ten.",
             misconception="too-few-at-once",
         )
-    if engine.pool.checkedout():  # type: ignore[attr-defined]
-        raise sessions_left_open()
+
+
+def within(error: BaseException, kind: type[BaseException]) -> bool:
+    """Whether *error* is of that kind, or a group that holds one."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(within(each, kind) for each in error.exceptions)
+    return isinstance(error, kind)
 
 
 def from_sharing(error: object) -> bool:
     """Whether SQLAlchemy raised because two tasks used one session: its code isce, or what follows from it."""
     if isinstance(error, ExceptionGroup):
         return any(from_sharing(each) for each in error.exceptions)
-    return isinstance(error, ResourceClosedError) or (isinstance(error, InvalidRequestError) and error.code == "isce")
+    if isinstance(error, ResourceClosedError):
+        return "does not return rows" not in str(error)
+    return isinstance(error, InvalidRequestError) and error.code == "isce"
 
 
-def judge_prices(got: Any, expected: list[int], calls: int) -> None:
-    """03.4: are these the prices that the server gave, in order?"""
-    if isinstance(got, list | tuple) and any(from_sharing(each) for each in got):
-        raise shared_session()
-    case = Case("numbers [3, 8, 1, …]", repr(expected), repr(got))
+def judge_prices(got: Any, numbers: list[int], factor: int, calls: int) -> None:
+    """03.4: are these the prices that the server gave, in order, with one query for each number?"""
+    expected = [number * factor for number in numbers]
     if not calls:
         raise NotYet("No query reached the server. Run `slow_price` once for each number.", misconception="no-query")
     if not isinstance(got, list):
@@ -222,5 +280,12 @@ def judge_prices(got: Any, expected: list[int], calls: int) -> None:
         raise NotYet(
             "These are not the prices that the server gave. Return one number for each of `numbers`.",
             misconception="wrong-prices",
-            case=case,
+            case=Case("numbers [3, 8, 1, …]", repr(expected), repr(got)),
+        )
+    if calls != len(numbers):
+        few = calls < len(numbers)
+        raise NotYet(
+            f"The server ran {calls} queries for {len(numbers)} numbers. "
+            + ("A price is what the server says, so ask for each." if few else "Ask for each number once."),
+            misconception="guesses-prices" if few else "asks-twice",
         )

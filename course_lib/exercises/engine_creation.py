@@ -1,22 +1,23 @@
 """The exercises of lesson 03: an engine, a session for a request, and what goes wrong with both."""
 
-import inspect
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sqlalchemy import URL, text
-from sqlalchemy.exc import MissingGreenlet, SQLAlchemyError
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from course_lib.exercises._engine_creation import (
+    EngineLog,
     EngineWatch,
     Note,
     create_slow_price,
     disposed,
-    engine_log,
     engine_with_notes,
+    notes_now,
     notes_with,
     process_variable,
     slow_price_calls,
@@ -24,6 +25,7 @@ from course_lib.exercises._engine_creation import (
 from course_lib.exercises._engine_verdicts import (
     OFF,
     ON,
+    disposes_the_engine,
     from_sharing,
     judge_echo,
     judge_note,
@@ -32,20 +34,18 @@ from course_lib.exercises._engine_verdicts import (
     judge_trips,
     sessions_left_open,
     shared_session,
+    sync_session,
+    uses_threads,
+    within,
     wrong_engine,
 )
 from course_lib.exercises._session_dependency import judge_dependency
-from course_lib.exercises.core import NotYet, exercise, using_answer
+from course_lib.exercises.core import NotYet, ask, exercise, using_answer
 from course_lib.exercises.lab import lab
 
 __all__ = ["Note", "q1", "q2", "q3", "q4"]
 
 _POOL = 5
-
-
-async def _result(value: Any) -> Any:
-    """What an answer returns, awaited if it is to be: sync and async answers are both fine."""
-    return await value if inspect.isawaitable(value) else value
 
 
 @exercise(
@@ -66,30 +66,34 @@ async def q1(make_engine: Callable[[URL, Mapping[str, str]], AsyncEngine]) -> No
     async with lab() as box:
         for value in (*OFF, *ON):
             # The process says the opposite, so that an answer which reads os.environ stands out.
-            with engine_log() as records, process_variable("DEBUG", "0" if value in ON else "1"):
+            with EngineLog() as log, process_variable("DEBUG", "0" if value in ON else "1"):
                 engine = await _engine_for(make_engine, box.url, value)
+                log.capture()
                 async with using_answer("running a query with your engine"):
                     await _query(engine)
-                logged[value] = bool(records)
-                if any(record.levelname == "DEBUG" for record in records):
+                logged[value] = bool(log.records)
+                if any(record.levelname == "DEBUG" for record in log.records):
                     raise NotYet(
                         "This engine logs the rows that come back too, so users' data ends up in the log. "
                         "`echo=True` logs the statements and is enough.",
                         misconception="logs-rows",
                     )
-                records.clear()
+                log.records.clear()
                 if logged[value]:
                     await _query(create_async_engine(box.url))
-                if records:
+                if log.records:
                     raise NotYet(
                         "With DEBUG on, other engines of the program log as well: a logger's level counts for all of "
                         "them. Give this engine alone `echo=True`.",
                         misconception="logs-every-engine",
                     )
             await engine.dispose()
-        with process_variable("DEBUG", "0"), engine_log() as records:
-            await _query(await _engine_for(make_engine, box.url, None))
-            default = bool(records)
+        with process_variable("DEBUG", "0"), EngineLog() as log:
+            engine = await _engine_for(make_engine, box.url, None)
+            log.capture()
+            async with using_answer("running a query with your engine"):
+                await _query(engine)
+            default = bool(log.records)
     judge_echo(logged, default)
 
 
@@ -103,7 +107,9 @@ async def _engine_for(make_engine: Callable[..., Any], url: URL, value: str | No
     environment = {"HOME": "/srv/app"} | ({} if value is None else {"DEBUG": value})
     with EngineWatch() as watch:
         try:
-            engine = await _result(make_engine(url, environment))
+            engine = await ask(make_engine, url, environment, given=f"make_engine(url, {environment!r})")
+            for _ in range(3):
+                await asyncio.sleep(0)  # a task that the answer started begins now
         except KeyError as error:
             if value is None and error.args == ("DEBUG",):
                 raise NotYet(
@@ -113,8 +119,8 @@ async def _engine_for(make_engine: Callable[..., Any], url: URL, value: str | No
                 ) from None
             if error.args == (value,):
                 raise NotYet(
-                    f"`create_async_engine` raised `KeyError: {value!r}`: `echo` got text. It takes `True` or `False`, "
-                    "so decide first what the text means.",
+                    f"`create_async_engine` raised `KeyError: {value!r}`, and `echo` is at fault: it got text. It "
+                    "takes `True` or `False`, so decide first what the text means.",
                     misconception="echo-gets-text",
                 ) from None
             raise
@@ -150,7 +156,7 @@ async def q2(get_session: Callable[[AsyncEngine], Any]) -> None:
 
 @exercise(
     "03.3",
-    title="A handler that answers after its commit",
+    title="An endpoint that answers after its commit",
     hints=(
         "Which line raises? What did the line before it do to the values that `note` held?",
         "After a commit the session forgets what it loaded. Either tell it not to, or load it again with `await`, or "
@@ -161,32 +167,58 @@ async def q2(get_session: Callable[[AsyncEngine], Any]) -> None:
     seconds=10,
 )
 async def q3(create_note: Callable[[AsyncEngine, str], Awaitable[dict[str, Any]]]) -> None:
-    """03.3: does the handler store a note and answer with all its values, without a needless trip?"""
+    """03.3: does the endpoint store a note and answer with all its values, without a needless trip?"""
     async with lab() as box, engine_with_notes(box.url, pool_size=3) as engine:
+        pool = engine.pool
         for title in ("Buy milk", "Call Ada"):
-            with EngineWatch() as watch:
-                try:
-                    got = await _result(create_note(engine, title))
-                except MissingGreenlet:
-                    raise NotYet(
-                        "The handler still raises `MissingGreenlet`: it reads an attribute that the commit has "
-                        "expired, in a place where nothing is awaited. Keep the values, or load them with `await`.",
-                        misconception="still-expired",
-                    ) from None
-                except DetachedInstanceError:
-                    raise NotYet(
-                        "The handler raises `DetachedInstanceError`: it reads an expired attribute after the session "
-                        "was closed. Load it while the session is open, or do not let the commit expire it.",
-                        misconception="reads-after-close",
-                    ) from None
-            judge_trips(watch, engine)
-            stored = await notes_with(engine, title)
+            with EngineWatch(engine) as watch:
+                got = await _note(create_note, engine, title, watch)
+                stored = notes_now(box.url, title)
+                judge_trips(watch)
+                if not stored:
+                    await _judge_late_commit(box.url, title)
             if engine.pool.checkedout():  # type: ignore[attr-defined]
                 raise NotYet(
-                    "A session of the handler is still open and keeps a connection. Open it with `async with`.",
+                    "A session of the endpoint is still open and keeps a connection. Open it with `async with`.",
                     misconception="leaves-session-open",
                 )
-            judge_note(got, stored, watch.begun(engine) > len(watch.sent(engine)), title)
+            if engine.pool is not pool:
+                raise disposes_the_engine("create_note")
+            judge_note(got, stored, watch, title)
+
+
+async def _note(create_note: Callable[..., Any], engine: AsyncEngine, title: str, watch: EngineWatch) -> Any:
+    try:
+        return await ask(create_note, engine, title, given=f"create_note(engine, {title!r})")
+    except Exception as error:
+        if watch.other_threads:
+            judge_trips(watch)
+        if within(error, MissingGreenlet) and not watch.sent:
+            raise sync_session() from None
+        if within(error, MissingGreenlet):
+            raise NotYet(
+                "The endpoint still raises `MissingGreenlet`: it reads an attribute that the commit has expired, in a "
+                "place where nothing is awaited. Keep the values, or load them with `await`.",
+                misconception="still-expired",
+            ) from None
+        if within(error, DetachedInstanceError):
+            raise NotYet(
+                "The endpoint raises `DetachedInstanceError`: it reads an expired attribute after the session was "
+                "closed. Load it while the session is open, or do not let the commit expire it.",
+                misconception="reads-after-close",
+            ) from None
+        raise
+
+
+async def _judge_late_commit(url: URL, title: str) -> None:
+    for _ in range(10):
+        await asyncio.sleep(0.03)
+        if await notes_with(url, title):
+            raise NotYet(
+                "The endpoint answers first, and a task commits later. If that commit fails, the client has already "
+                "been told that the note is stored. Await the commit before you return.",
+                misconception="commits-after-the-answer",
+            )
 
 
 @exercise(
@@ -209,22 +241,41 @@ async def q4(fetch_prices: Callable[[AsyncEngine, list[int]], Awaitable[list[int
         # The answer's engine starts cold: that is when a shared session fails.
         fresh = create_async_engine(box.url, pool_size=_POOL, max_overflow=0, pool_timeout=5)
         async with disposed(fresh) as engine:
-            with EngineWatch() as watch:
+            pool = engine.pool
+            with EngineWatch(engine) as watch:
+                before = 0
                 for _ in range(2):
-                    got = await _prices(fetch_prices, engine, numbers)
+                    got = await _prices(fetch_prices, engine, numbers, watch)
                     calls, most = await slow_price_calls(maker)
-                    judge_prices(got, [n * factor for n in numbers], calls)
-                    if most >= _POOL or watch.most_at_once(engine) == 1:
+                    judge_prices(got, numbers, factor, calls - before)
+                    before = calls
+                    if most >= _POOL or watch.most_at_once == 1:
                         break  # else once more, now warm: a busy machine may not get that far while it connects
-            judge_overlap(watch, engine, calls=calls, most=most, wanted=_POOL)
+            judge_overlap(watch, calls=calls, most=most, wanted=_POOL)
+            if engine.pool.checkedout():  # type: ignore[attr-defined]
+                raise sessions_left_open()
+            if engine.pool is not pool:
+                raise disposes_the_engine("fetch_prices")
 
 
-async def _prices(fetch_prices: Callable[..., Any], engine: AsyncEngine, numbers: list[int]) -> Any:
+async def _prices(fetch_prices: Callable[..., Any], engine: AsyncEngine, numbers: list[int], watch: EngineWatch) -> Any:
+    given = f"fetch_prices(engine, {numbers})"
     try:
-        return await _result(fetch_prices(engine, list(numbers)))
-    except (SQLAlchemyError, ExceptionGroup) as error:
-        if from_sharing(error):
-            raise shared_session() from None
-        if isinstance(error, PoolTimeout):
-            raise sessions_left_open() from None
-        raise
+        got = await ask(fetch_prices, engine, list(numbers), given=given)
+        raised = [each for each in got if isinstance(each, Exception)] if isinstance(got, list | tuple) else []
+        if not raised:
+            return got
+        error: Exception = ExceptionGroup("in the answer", raised)
+    except Exception as caught:
+        error = caught
+    if watch.other_threads:
+        raise uses_threads()
+    if within(error, MissingGreenlet):
+        raise sync_session()
+    if from_sharing(error):
+        raise shared_session()
+    if within(error, PoolTimeout):
+        raise sessions_left_open()
+    if isinstance(error, ExceptionGroup) and error.message == "in the answer":
+        return got
+    raise error

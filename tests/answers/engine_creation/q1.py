@@ -129,7 +129,7 @@ def make_engine(url, environment):
     return create_async_engine(url, echo=DEBUG)
 
 
-# %% wrong: echo-gets-text | `echo` got text
+# %% wrong: echo-gets-text | `echo` is at fault
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -253,3 +253,116 @@ import asyncio
 
 async def make_engine(url, environment):
     await asyncio.Event().wait()
+
+
+# %% wrong: takes-other-parameters | yours takes `(url)`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, echo=True)
+
+
+# %% wrong: takes-other-parameters | The check calls `create_async_engine` with 2 arguments
+from sqlalchemy.ext.asyncio import create_async_engine
+
+make_engine = create_async_engine
+
+
+# %% wrong: passes-no-function | an object of type `AsyncEngine`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+make_engine = create_async_engine("postgresql+asyncpg://db.internal/shop", echo=True)
+
+
+# %% right: takes DEBUG out of the process's environment
+import os
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    os.environ.pop("DEBUG", None)
+    return create_async_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+
+
+# %% right: after a logging configuration that disabled the loggers it did not name
+import logging.config
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+logging.getLogger("sqlalchemy.engine.Engine")
+logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+
+
+# %% right: after logging was configured to show all statements, and then turned off
+import logging
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
+logging.disable(logging.CRITICAL)
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+
+
+# %% right: an engine with a name in the log, and its pool's log as well
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    on = environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"}
+    return create_async_engine(url, echo=on, echo_pool=on, logging_name="shop", pool_logging_name="shop")
+
+
+# %% wrong: misses-a-spelling | {'DEBUG': '2'}
+# Names what is off.
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    off = {"", "0", "false", "no", "off"}
+    return create_async_engine(url, echo=environment.get("DEBUG", "").lower() not in off)
+
+
+# %% wrong: misses-a-spelling | {'DEBUG': '10'}
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment.get("DEBUG", "").lower().startswith(("1", "t", "y", "on")))
+
+
+# %% wrong: wrong-way-round | The condition is the wrong way round
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=environment.get("DEBUG", "").lower() not in {"1", "true", "yes", "on"})
+
+
+# %% wrong: connects-at-creation | opened a connection
+# A task warms the pool up.
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+tasks = []
+
+
+async def warm_up(engine):
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+
+
+def make_engine(url, environment):
+    engine = create_async_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
+    tasks.append(asyncio.create_task(warm_up(engine)))
+    return engine

@@ -126,7 +126,7 @@ async def get_session(engine):
             await session.rollback()
 
 
-# %% wrong: replaces-the-exception | exception became `RuntimeError`
+# %% wrong: replaces-the-exception | which became `RuntimeError`
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 
@@ -220,7 +220,7 @@ async def get_session(engine):
     yield sessions["only"]
 
 
-# %% wrong: disposes-the-engine | throws the whole pool away
+# %% wrong: disposes-the-engine | disposes of the engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 
@@ -308,3 +308,112 @@ async def get_session(engine):
     async with AsyncSession(engine, expire_on_commit=False) as session:
         yield session
         await asyncio.Event().wait()
+
+
+# %% right: an engine with options of its own, on the same pool
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def get_session(engine):
+    own = engine.execution_options(isolation_level="REPEATABLE READ")
+    async with AsyncSession(own, expire_on_commit=False) as session:
+        yield session
+
+
+# %% wrong: takes-other-parameters | yours takes `()`
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+engine = create_async_engine("postgresql+asyncpg://db.internal/shop")
+
+
+async def get_session():
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+# %% wrong: passes-no-function | an object of type `async_generator`
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def generator(engine):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+get_session = generator(create_async_engine("postgresql+asyncpg://db.internal/shop"))
+
+
+# %% wrong: returns-instead-of-yields | `get_session` returns where it should `yield`
+# The class itself.
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+get_session = AsyncSession
+
+
+# %% wrong: returns-instead-of-yields | `get_session` returns where it should `yield`
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def get_session(engine):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        await session.connection()
+
+
+# %% wrong: swallows-the-exception | raised `IntegrityError` and `get_session` swallowed it
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def get_session(engine):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        try:
+            yield session
+        except SQLAlchemyError:
+            await session.rollback()
+
+
+# %% wrong: swallows-the-exception | raised `ValueError` and `get_session` swallowed it
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def get_session(engine):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        try:
+            yield session
+        except ValueError:
+            await session.rollback()
+
+
+# %% wrong: commits-by-itself | The endpoint decides when to commit
+# Only what was not flushed yet.
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def get_session(engine):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+        if session.new or session.dirty:
+            await session.commit()
+
+
+# %% wrong: rolls-back-without-closing | the session is not closed
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def get_session(engine):
+    session = AsyncSession(engine, expire_on_commit=False)
+    try:
+        yield session
+    finally:
+        await session.rollback()
+
+
+# %% wrong: sync-session | yields a synchronous `Session`
+from sqlmodel import Session
+
+
+async def get_session(engine):
+    with Session(engine.sync_engine, expire_on_commit=False) as session:
+        yield session

@@ -90,8 +90,8 @@ async def create_note(engine, title):
         await session.close()
 
 
-# %% wrong: still-expired | still raises `MissingGreenlet`
-# A thread changes nothing about it.
+# %% wrong: uses-a-thread | went to the database from another thread
+# An expired attribute is read there.
 import asyncio
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -250,7 +250,7 @@ async def create_note(engine, title):
     return await asyncio.to_thread(asyncio.run, load(engine.url, key))
 
 
-# %% wrong: second-engine | another engine than the one it was given
+# %% wrong: second-engine | around the engine it was given
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -358,3 +358,168 @@ import asyncio
 async def create_note(engine, title):
     async with engine.connect():
         await asyncio.Event().wait()
+
+
+# %% right: an ordered dict, on an engine with options of its own
+from collections import OrderedDict
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    own = engine.execution_options(isolation_level="SERIALIZABLE")
+    async with AsyncSession(own, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    return OrderedDict(id=note.id, title=note.title, done=note.done)
+
+
+# %% right: the driver's own connection, borrowed from the engine
+async def create_note(engine, title):
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        row = await raw.driver_connection.fetchrow(
+            "insert into note (title, done) values ($1, false) returning id, title, done", title
+        )
+        return dict(row)
+
+
+# %% wrong: takes-other-parameters | yours takes `(session, title, *, done)`
+async def create_note(session, title, *, done):
+    pass
+
+
+# %% wrong: passes-no-function | an object of type `coroutine`
+async def create(engine, title):
+    pass
+
+
+create_note = create(None, "Buy milk")
+
+
+# %% wrong: leaves-session-open | is still open and keeps a connection
+# Three of them: the pool has no more.
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+sessions = []
+
+
+async def create_note(engine, title):
+    for _ in range(2):
+        sessions.append(AsyncSession(engine))
+        await sessions[-1].connection()
+    session = AsyncSession(engine)
+    sessions.append(session)
+    note = Note(title=title)
+    session.add(note)
+    await session.commit()
+    await session.refresh(note)
+    return {"id": note.id, "title": note.title, "done": note.done}
+
+
+# %% wrong: nothing-stored | the note is not in the database
+# It drops the table.
+from sqlalchemy import text
+
+
+async def create_note(engine, title):
+    async with engine.begin() as connection:
+        await connection.execute(text("drop table if exists note"))
+    return {"id": 1, "title": title, "done": False}
+
+
+# %% wrong: commits-after-the-answer | a task commits later
+import asyncio
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+tasks = []
+
+
+async def finish(session):
+    await session.commit()
+    await session.close()
+
+
+async def create_note(engine, title):
+    session = AsyncSession(engine)
+    note = Note(title=title)
+    session.add(note)
+    await session.flush()
+    answer = note.model_dump()
+    tasks.append(asyncio.create_task(finish(session)))
+    return answer
+
+
+# %% wrong: second-engine | around the engine it was given
+# The driver alone.
+import asyncpg
+
+
+async def create_note(engine, title):
+    address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = await asyncpg.connect(address)
+    try:
+        row = await connection.fetchrow(
+            "insert into note (title, done) values ($1, false) returning id, title, done", title
+        )
+    finally:
+        await connection.close()
+    return dict(row)
+
+
+# %% wrong: sync-session | sent from synchronous code
+from sqlmodel import Session
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    with Session(engine.sync_engine) as session:
+        note = Note(title=title)
+        session.add(note)
+        session.commit()
+        return note.model_dump()
+
+
+# %% wrong: uses-a-thread | went to the database from another thread
+# With the engine of another event loop.
+import asyncio
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def store(engine, title):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    return note.model_dump()
+
+
+async def create_note(engine, title):
+    return await asyncio.to_thread(asyncio.run, store(engine, title))
+
+
+# %% wrong: disposes-the-engine | disposes of the engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from course_lib.exercises.engine_creation import Note
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    await engine.dispose()
+    return note.model_dump()

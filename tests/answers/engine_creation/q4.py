@@ -329,3 +329,146 @@ async def fetch_prices(engine, numbers):
 async def fetch_prices(engine, numbers):
     while True:
         pass
+
+
+# %% right: an engine with options of its own, on the same pool
+import asyncio
+
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def fetch_prices(engine, numbers):
+    own = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def price(number):
+        async with AsyncSession(own) as session:
+            return (await session.exec(select(func.slow_price(number)))).one()
+
+    return await asyncio.gather(*(price(number) for number in numbers))
+
+
+# %% wrong: takes-other-parameters | yours takes `(engine)`
+async def fetch_prices(engine):
+    return []
+
+
+# %% wrong: passes-no-function | an object of type `list`
+fetch_prices = [5997, 15992]
+
+
+# %% wrong: shared-session | Open a session inside each task
+# Five sessions, each shared by two tasks.
+import asyncio
+
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def fetch_prices(engine, numbers):
+    sessions = [AsyncSession(engine) for _ in range(5)]
+    for session in sessions:
+        await session.connection()
+    work = (sessions[place % 5].scalar(select(func.slow_price(n))) for place, n in enumerate(numbers))
+    prices = await asyncio.gather(*work)
+    for session in sessions:
+        await session.close()
+    return prices
+
+
+# %% wrong: disposes-the-engine | disposes of the engine
+import asyncio
+
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with AsyncSession(engine) as session:
+            return (await session.exec(select(func.slow_price(number)))).one()
+
+    prices = await asyncio.gather(*(price(number) for number in numbers))
+    await engine.dispose()
+    return prices
+
+
+# %% wrong: asks-twice | The server ran 20 queries for 10 numbers
+import asyncio
+
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with AsyncSession(engine) as session:
+            return (await session.exec(select(func.slow_price(number)))).one()
+
+    await asyncio.gather(*(price(number) for number in numbers))
+    return await asyncio.gather(*(price(number) for number in numbers))
+
+
+# %% wrong: guesses-prices | The server ran 5 queries for 10 numbers
+import asyncio
+
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with AsyncSession(engine) as session:
+            return (await session.exec(select(func.slow_price(number)))).one()
+
+    prices = await asyncio.gather(*(price(number) for number in numbers[:5]))
+    return prices + [number * (prices[0] // numbers[0]) for number in numbers[5:]]
+
+
+# %% wrong: one-statement | Send one query for each number
+from sqlalchemy import text
+
+
+async def fetch_prices(engine, numbers):
+    query = text("select slow_price(n) from unnest(cast(:numbers as integer[])) with ordinality as t(n, place) order by place")
+    async with engine.connect() as connection:
+        return list(await connection.scalars(query, {"numbers": numbers}))
+
+
+# %% wrong: sync-session | sent from synchronous code
+from sqlmodel import Session, func, select
+
+
+async def fetch_prices(engine, numbers):
+    with Session(engine.sync_engine) as session:
+        return [session.exec(select(func.slow_price(number))).one() for number in numbers]
+
+
+# %% wrong: threads | run tasks in this loop
+# A synchronous session in each, with the errors in the answer.
+import asyncio
+
+from sqlmodel import Session, func, select
+
+
+async def fetch_prices(engine, numbers):
+    def price(number):
+        with Session(engine.sync_engine) as session:
+            return session.exec(select(func.slow_price(number))).one()
+
+    return await asyncio.gather(*(asyncio.to_thread(price, number) for number in numbers), return_exceptions=True)
+
+
+# %% wrong: threads | outside its event loop
+import asyncio
+
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with AsyncSession(engine) as session:
+            return (await session.exec(select(func.slow_price(number)))).one()
+
+    return await asyncio.gather(*(asyncio.to_thread(asyncio.run, price(number)) for number in numbers))
