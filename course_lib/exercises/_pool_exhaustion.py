@@ -1,0 +1,235 @@
+"""What the checks of lesson 05 stand on: a watch on one pool, and questions put to a pool's limit."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import asyncpg
+from sqlalchemy import URL, event
+from sqlalchemy.exc import InvalidRequestError, ResourceClosedError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from course_lib.exercises.core import NotYet, ask, calling, using_answer
+
+
+class PoolWatch:
+    """Counts what one engine has checked out, as long as its ``with`` block lasts.
+
+    It keeps each connection that was handed out from the garbage collector, which would otherwise end a leak at a
+    moment of its own choice, and ends those that were never given back when the block ends.
+
+    Args:
+        engine: whose pool is watched; a pool that replaces it after a dispose is watched as well.
+
+    Attributes:
+        held: connections that are checked out now.
+        most: the most that were checked out at one moment.
+        disposed: how often the engine was disposed of.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.held = 0
+        self.most = 0
+        self.disposed = 0
+        self._engine = engine.sync_engine
+        self._out: dict[int, tuple[Any, Any]] = {}
+
+    def __enter__(self) -> "PoolWatch":
+        for name, listener in self._listeners():
+            event.listen(self._engine, name, listener)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, listener in self._listeners():
+            event.remove(self._engine, name, listener)
+        for record, _proxy in self._out.values():
+            connection = record.driver_connection
+            if connection is not None:
+                with contextlib.suppress(Exception):
+                    connection.terminate()
+            record.dbapi_connection = None  # nothing is left for the garbage collector to warn the learner about
+
+    def _listeners(self) -> tuple[tuple[str, Any], ...]:
+        return ("checkout", self._checkout), ("checkin", self._checkin), ("engine_disposed", self._engine_disposed)
+
+    def _checkout(self, connection: Any, record: Any, proxy: Any) -> None:
+        self._out[id(record)] = (record, proxy)
+        self.held += 1
+        self.most = max(self.most, self.held)
+
+    def _checkin(self, connection: Any, record: Any) -> None:
+        if self._out.pop(id(record), None) is not None:
+            self.held -= 1
+
+    def _engine_disposed(self, engine: Any) -> None:
+        self.disposed += 1
+
+
+class Collections:
+    """Counts full garbage collections that the answer asks for.
+
+    Attributes:
+        asked: how many.
+    """
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        """What Python calls at the start and end of each collection."""
+        self.asked += phase == "start" and info["generation"] == 2
+
+
+@contextmanager
+def only_asked_collections() -> Iterator[Collections]:
+    """Within this block Python collects garbage only if the answer asks for it."""
+    collections = Collections()
+    automatic = gc.isenabled()
+    gc.disable()
+    gc.callbacks.append(collections)
+    try:
+        yield collections
+    finally:
+        gc.callbacks.remove(collections)
+        if automatic:
+            gc.enable()
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a piece of the learner's code ended.
+
+    Args:
+        kind: "returned", "timed out" (with either time-out error), "raised", or "waits" (not at all in time).
+        value: what it returned.
+        error: what it raised.
+        seconds: how long it took.
+    """
+
+    kind: Literal["returned", "timed out", "raised", "waits"]
+    value: Any = None
+    error: BaseException | None = None
+    seconds: float = 0.0
+
+
+async def ending(work: Awaitable[Any], seconds: float) -> Ending:
+    """Let *work* run for so many seconds, then cancel it; its errors are returned, not raised."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=seconds)
+    if not task.done():
+        # Both timers may have run out while the machine was busy elsewhere: let the answer's own come first.
+        await asyncio.wait({task}, timeout=0.1)
+    took = loop.time() - begin
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=2)
+        return Ending("waits", seconds=took)
+    if task.cancelled():
+        return Ending("raised", error=asyncio.CancelledError(), seconds=took)
+    error = task.exception()
+    if error is None:
+        return Ending("returned", value=task.result(), seconds=took)
+    return Ending("timed out" if is_time_out(error) else "raised", error=error, seconds=took)
+
+
+def is_time_out(error: BaseException | None) -> bool:
+    """Whether *error* is a time-out, SQLAlchemy's or the builtin one, or was made of one."""
+    while error is not None:
+        if isinstance(error, PoolTimeout | TimeoutError):
+            return True
+        if isinstance(error, BaseExceptionGroup):
+            return any(map(is_time_out, error.exceptions))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def from_sharing(error: BaseException) -> bool:
+    """Whether SQLAlchemy raised because two tasks used one session: its code isce, or what follows from it."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(from_sharing, error.exceptions))
+    return isinstance(error, ResourceClosedError) or (isinstance(error, InvalidRequestError) and error.code == "isce")
+
+
+async def engine_of(make_engine: Any, url: URL) -> AsyncEngine:
+    """The engine that the learner's `make_engine` makes.
+
+    Raises:
+        NotYet: it is no AsyncEngine for this database.
+    """
+    engine = await ask(make_engine, url, given="the URL of the check's database")
+    if not isinstance(engine, AsyncEngine):
+        raise NotYet(
+            f"`make_engine` gave `{type(engine).__name__}`. Return what `create_async_engine` makes.",
+            misconception="makes-no-engine",
+        )
+    if engine.url != url:
+        raise NotYet(
+            "`make_engine` made an engine for another database. Hand its `url` on unchanged.",
+            misconception="another-database",
+        )
+    return engine
+
+
+@asynccontextmanager
+async def all_taken(engine: AsyncEngine, limit: int) -> AsyncIterator[list[AsyncConnection]]:
+    """Check out *limit* connections for this block; they are idle, so that giving one back takes no round trip.
+
+    Raises:
+        NotYet: the pool has fewer.
+    """
+    calling(f"{limit} requests at once")
+    taken: list[AsyncConnection] = []
+    try:
+        for count in range(1, limit + 1):
+            connection = engine.connect()
+            async with using_answer("opening connections with your engine"):
+                try:
+                    await asyncio.wait_for(connection.start(), 5)
+                except (PoolTimeout, TimeoutError):
+                    raise NotYet(
+                        f"The engine gave {count - 1} connections and no more. The limit is {limit}: "
+                        f"`pool_size` and `max_overflow` together.",
+                        misconception="shrinks-the-pool",
+                    ) from None
+            taken.append(connection)
+        yield taken
+    finally:
+        for connection in taken:
+            await connection.close()
+
+
+async def one_too_many(engine: AsyncEngine, limit: int, seconds: float) -> Ending:
+    """Ask for a connection while *limit* are taken, and give it back if there is one."""
+
+    async def one_more() -> None:
+        async with engine.connect():
+            pass
+
+    async with all_taken(engine, limit):
+        return await ending(one_more(), seconds)
+
+
+@asynccontextmanager
+async def disposed(engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """Dispose of *engine* at the end of this block, whatever happens in it."""
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def admin(url: URL) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the check's database that has nothing to do with any engine."""
+    connection = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    try:
+        yield connection
+    finally:
+        connection.terminate()

@@ -1,0 +1,342 @@
+# %% right: a dict, async
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engines = {}
+
+
+async def get_engine(url):
+    if url not in engines:
+        engines[url] = create_async_engine(url, max_overflow=10, pool_pre_ping=True, pool_recycle=5 * 60)
+    return engines[url]
+
+
+# %% right: keyed by the unmasked text, with further settings
+from sqlalchemy.ext.asyncio import create_async_engine
+
+SETTINGS = {
+    "pool_size": 5,
+    "max_overflow": 10,
+    "pool_timeout": 0.2,
+    "pool_recycle": 300,
+    "pool_pre_ping": True,
+    "pool_use_lifo": True,
+    "hide_parameters": True,
+}
+engines = {}
+
+
+def get_engine(url):
+    key = url.render_as_string(hide_password=False)
+    return engines.setdefault(key, engines.get(key) or create_async_engine(key, **SETTINGS))
+
+
+# %% right: a class that remembers, autocommit
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+class Engines(dict):
+    def __missing__(self, url):
+        self[url] = create_async_engine(
+            url, pool_size=5, max_overflow=15 - 5, pool_recycle=300.0, pool_pre_ping=True, isolation_level="AUTOCOMMIT"
+        )
+        return self[url]
+
+
+engines = Engines()
+
+
+def get_engine(url):
+    return engines[url]
+
+
+# %% right: a pool class given by hand, lru_cache
+from functools import lru_cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+
+@lru_cache(maxsize=None)
+def get_engine(url):
+    return create_async_engine(
+        url, poolclass=AsyncAdaptedQueuePool, pool_size=5, max_overflow=10, pool_recycle=300, pool_pre_ping=True
+    )
+
+
+# %% wrong: engine-per-request | The second call made another engine
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def get_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: engine-per-request | The second call made another engine
+# A global that each call replaces.
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engine = None
+
+
+def get_engine(url):
+    global engine
+    engine = create_async_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True, pool_recycle=300)
+    return engine
+
+
+# %% wrong: overflow-is-the-total | `max_overflow` is not the total
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=15, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: overflow-is-the-total | `max_overflow` is not the total
+# 15 less 5 less 5: counted twice.
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: swaps-size-and-overflow | are swapped
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=10, max_overflow=5, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: keeps-the-peak | All 15 connections stay open
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=15, max_overflow=0, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: no-limit | opens as many connections as it is asked for
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=-1, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: no-limit | opens as many connections as it is asked for
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=0, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: other-size | The pool has another size
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: no-pre-ping | the next query failed with `connection is closed`
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=10, pool_recycle=300)
+
+
+# %% wrong: recycle-in-milliseconds | `pool_recycle` is in seconds: 300 000
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=300_000)
+
+
+# %% wrong: no-recycle | handed out however old it is
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True)
+
+
+# %% wrong: no-recycle | handed out however old it is
+# Confuses the two times.
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_timeout=300)
+
+
+# %% wrong: recycles-too-early | `pool_recycle` is in seconds, and 300 are wanted
+# In minutes.
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=5)
+
+
+# %% wrong: forgets-the-url | still returned the engine of the first one
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engine = None
+
+
+def get_engine(url):
+    global engine
+    if engine is None:
+        engine = create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+    return engine
+
+
+# %% wrong: forgets-the-url | has another address than the `url`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engine = create_async_engine("postgresql+asyncpg://localhost/app", pool_pre_ping=True, pool_recycle=300)
+
+
+def get_engine(url):
+    return engine
+
+
+# %% wrong: no-pool | Leave `poolclass` out
+from functools import cache
+
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, poolclass=NullPool)
+
+
+# %% wrong: connects-at-creation | opened a connection
+import asyncio
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def engine_for(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+
+
+async def get_engine(url):
+    engine = engine_for(url)
+    held = await asyncio.gather(*(engine.connect() for _ in range(5)))
+    for connection in held:
+        await connection.close()
+    return engine
+
+
+# %% wrong: masked-url | would log in with the password `***`
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(str(url), pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: sync-engine | synchronous `Engine`
+from functools import cache
+
+from sqlalchemy import create_engine
+
+
+@cache
+def get_engine(url):
+    return create_engine(url, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: returns-no-engine | returned NoneType, not an `AsyncEngine`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def get_engine(url):
+    create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: takes-other-parameters | Keep the starter's parameters
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def get_engine():
+    return create_async_engine("postgresql+asyncpg://localhost/app")
+
+
+# %% error: Invalid argument(s) 'overflow'
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=5, overflow=10, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% error: cannot reuse already awaited coroutine
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+async def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% timed out: Exercise 04.1 did not finish
+import asyncio
+
+
+async def get_engine(url):
+    await asyncio.Event().wait()

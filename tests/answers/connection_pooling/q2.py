@@ -1,0 +1,295 @@
+# %% right: recursion
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question, left=2):
+    try:
+        async with engine.connect() as connection:
+            return (await connection.execute(text(question))).scalar_one()
+    except DBAPIError as error:
+        if error.connection_invalidated and left:
+            return await fetch_value(engine, question, left - 1)
+        raise
+
+
+# %% right: a session, and a pause between the attempts
+import asyncio
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            async with AsyncSession(engine) as session:
+                return await session.scalar(text(question))
+        except DBAPIError as error:
+            if attempt == 3 or not error.connection_invalidated:
+                raise
+            await asyncio.sleep(0.05 * 2**attempt)
+
+
+# %% right: one retry, which empties the pool first; autocommit
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def read(engine, question):
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        return await connection.scalar(text(question))
+
+
+async def fetch_value(engine, question):
+    try:
+        return await read(engine, question)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    await engine.dispose()
+    return await read(engine, question)
+
+
+# %% right: also while the server starts again
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    for pause in (0.1, 0.5, None):
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except (DBAPIError, OSError) as error:
+            lost = isinstance(error, OSError) or error.connection_invalidated
+            if not lost or pause is None:
+                raise
+            await asyncio.sleep(pause)
+
+
+# %% wrong: gives-up | catch this error and try once more
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(question))
+
+
+# %% wrong: retries-everything | Try again only after a lost connection
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    for left in (2, 1, 0):
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except Exception:
+            if not left:
+                raise
+
+
+# %% wrong: retries-everything | Try again only after a lost connection
+# Each error of the database, whether the connection was lost or not.
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(question))
+    except DBAPIError:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(question))
+
+
+# %% wrong: hides-errors | nobody hears of it
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(question))
+    except Exception:
+        return None
+
+
+# %% wrong: hides-errors | nobody hears of it
+# It tries again where it should, and then forgets the rest.
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    for _ in range(3):
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                break
+
+
+# %% wrong: hides-the-outage | as if all were well
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    for _ in range(3):
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        except OSError:
+            pass
+
+
+# %% wrong: disposes-each-query | pays for a connect every time
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    await engine.dispose()
+    async with engine.connect() as connection:
+        return await connection.scalar(text(question))
+
+
+# %% wrong: disposes-each-query | pays for a connect every time
+# Afterwards instead of before.
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(question))
+    finally:
+        await engine.dispose()
+
+
+# %% wrong: another-engine | ran on another engine
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def fetch_value(engine, question):
+    fresh = create_async_engine(engine.url, poolclass=NullPool)
+    async with fresh.connect() as connection:
+        return await connection.scalar(text(question))
+
+
+# %% wrong: another-engine | ran on another engine
+# The setting would help, and it belongs to whoever makes the engine.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def fetch_value(engine, question):
+    pinging = create_async_engine(engine.url, pool_pre_ping=True)
+    async with pinging.connect() as connection:
+        value = await connection.scalar(text(question))
+    await pinging.dispose()
+    return value
+
+
+# %% wrong: misses-lost-in-query | Ask the error itself
+from sqlalchemy import text
+from sqlalchemy.exc import InterfaceError
+
+
+async def fetch_value(engine, question):
+    for left in (2, 1, 0):
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except InterfaceError:
+            if not left:
+                raise
+
+
+# %% wrong: misses-lost-in-query | A test beforehand can't see that
+# A ping of its own.
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("select 1"))
+    except DBAPIError:
+        pass
+    async with engine.connect() as connection:
+        return await connection.scalar(text(question))
+
+
+# %% wrong: retries-forever | after 5 seconds the function still tries
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    while True:
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        except OSError:
+            await asyncio.sleep(0.1)
+
+
+# %% wrong: keeps-the-connection | was not given back
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    connection = await engine.connect()
+    kept.append(connection)
+    return await connection.scalar(text(question))
+
+
+kept = []
+
+
+# %% wrong: wrong-value | Return the single value
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    async with engine.connect() as connection:
+        return (await connection.execute(text(question))).all()
+
+
+# %% wrong: takes-other-parameters | Keep the starter's parameters
+async def fetch_value(engine):
+    return 1
+
+
+# %% error: ObjectNotExecutableError
+async def fetch_value(engine, question):
+    async with engine.connect() as connection:
+        return await connection.scalar(question)
+
+
+# %% timed out: Exercise 04.2 did not finish
+import asyncio
+
+
+async def fetch_value(engine, question):
+    await asyncio.Event().wait()

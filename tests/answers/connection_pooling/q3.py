@@ -1,0 +1,182 @@
+# %% right: async, from the sync engine's pool
+async def pool_snapshot(engine):
+    pool = engine.sync_engine.pool
+    beyond = pool.overflow()
+    return dict(idle=pool.checkedin(), in_use=pool.checkedout(), overflow=beyond if beyond > 0 else 0, size=pool.size())
+
+
+# %% right: overflow from what is open
+def pool_snapshot(engine):
+    pool = engine.pool
+    in_use, idle, size = pool.checkedout(), pool.checkedin(), pool.size()
+    return {"size": size, "in_use": in_use, "idle": idle, "overflow": max(0, in_use + idle - size)}
+
+
+# %% right: the numbers in the sentence
+import re
+
+
+def pool_snapshot(engine):
+    size, idle, overflow, in_use = (int(each) for each in re.findall(r"-?\d+", engine.pool.status()))
+    return {"size": size, "in_use": in_use, "idle": idle, "overflow": max(overflow, 0)}
+
+
+# %% wrong: negative-overflow | starts at minus `pool_size`
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": pool.overflow(),
+    }
+
+
+# %% wrong: absolute-overflow | Taking the minus sign away
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": abs(pool.overflow()),
+    }
+
+
+# %% wrong: overflow-from-borrowed | Idle connections count too
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.checkedout() - pool.size()),
+    }
+
+
+# %% wrong: reads-private-fields | reads `_overflow`
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool._overflow),
+    }
+
+
+# %% wrong: reads-private-fields | reads `_pool`
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool._pool.maxsize,
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% wrong: reads-private-fields | reads `__dict__`
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, vars(pool)["_overflow"]),
+    }
+
+
+# %% wrong: reads-private-fields | reads `_max_overflow`
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": pool._max_overflow,
+    }
+
+
+# %% wrong: counts-unopened-as-idle | These idle connections do not exist
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.size() - pool.checkedout(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% wrong: miscounts-in-use | overflow included
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": min(pool.checkedout(), pool.size()),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% wrong: wrong-numbers | not the pool's numbers
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size() + 2,
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% wrong: other-keys | exactly the keys
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": str(pool.size()),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% wrong: other-keys | exactly the keys
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {"pool_size": pool.size(), "checked_out": pool.checkedout(), "overflow": max(0, pool.overflow())}
+
+
+# %% wrong: returns-no-dict | Return a dict, not str
+def pool_snapshot(engine):
+    return engine.pool.status()
+
+
+# %% wrong: borrows-a-connection | changes what it measures
+from sqlalchemy import text
+
+
+async def pool_snapshot(engine):
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% error: object is not callable
+def pool_snapshot(engine):
+    return {"size": engine.pool.size()()}
+
+
+# %% timed out: Exercise 04.3 did not finish
+import asyncio
+
+
+async def pool_snapshot(engine):
+    await asyncio.Event().wait()

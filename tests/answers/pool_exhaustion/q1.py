@@ -1,0 +1,287 @@
+# %% right: half a second in the engine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=1, max_overflow=1, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return (await connection.execute(text(statement))).scalar_one()
+
+
+# %% right: a time limit around the checkout only
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0)
+
+
+async def fetch(engine, statement):
+    connection = await asyncio.wait_for(engine.connect(), 0.7)
+    try:
+        return await connection.scalar(text(statement))
+    finally:
+        await connection.close()
+
+
+# %% right: a time limit that is lifted when the connection is there
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0)
+
+
+async def fetch(engine, statement):
+    async with asyncio.timeout(0.8) as limit, engine.connect() as connection:
+        limit.reschedule(None)
+        return await connection.scalar(text(statement))
+
+
+# %% right: an error of its own, made of the time-out
+from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+class Busy(Exception):
+    pass
+
+
+async def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.9)
+
+
+async def fetch(engine, statement):
+    try:
+        async with AsyncSession(engine) as session:
+            return await session.scalar(text(statement))
+    except PoolTimeout as error:
+        raise Busy("try again") from error
+
+
+# %% wrong: limits-only-the-query | The time limit is around the query only
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await asyncio.wait_for(connection.scalar(text(statement)), 0.5)
+
+
+# %% wrong: limits-only-the-query | The time limit is around the query only
+# The driver's limit on a command.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, connect_args={"command_timeout": 0.5})
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: limits-the-query-too | Only the wait for a connection is to be short
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0)
+
+
+async def fetch(engine, statement):
+    async with asyncio.timeout(0.5):
+        async with engine.connect() as connection:
+            return await connection.scalar(text(statement))
+
+
+# %% wrong: fails-healthy-traffic | Healthy traffic waits a moment
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: fails-healthy-traffic | had given up by then
+# Fails at once if nothing is free.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0)
+
+
+async def fetch(engine, statement):
+    if engine.pool.checkedout() == 2:
+        raise TimeoutError("busy")
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: raises-the-size | A larger pool moves the problem to the server
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=20, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: raises-the-size | the limit of two is gone
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, poolclass=NullPool)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: still-waits | the default is 30
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=5)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: shrinks-the-pool | gave 1 connections and no more
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: swallows-the-error | Let the error through
+from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(statement))
+    except PoolTimeout:
+        return None
+
+
+# %% wrong: leaves-connections-out | Close each one
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+seen = []
+
+
+async def fetch(engine, statement):
+    connection = await engine.connect()
+    value = await connection.scalar(text(statement))
+    if value == "patient":
+        seen.append(connection)
+    else:
+        await connection.close()
+    return value
+
+
+# %% wrong: makes-no-engine | Return what `create_async_engine` makes
+from sqlalchemy import create_engine, text
+
+
+def make_engine(url):
+    return url
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% error: NameError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    async with asyncio.timeout(0.5):
+        return await engine.connect()
+
+
+# %% error: Invalid argument
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, timeout=0.5)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))

@@ -1,0 +1,556 @@
+# %% right: try and finally
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    try:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock == 0:
+            return False
+        await session.scalar(TAKE, {"id": item})
+        await session.commit()
+        return True
+    finally:
+        await session.close()
+
+
+# %% right: a transaction in a block
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with engine.begin() as connection:
+        stock = await connection.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock:
+            await connection.scalar(TAKE, {"id": item})
+        return stock > 0
+
+
+# %% right: one statement, then a look
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session, session.begin():
+        take = text("update item set stock = stock - 1 where id = :id and stock > 0 returning stock")
+        if await session.scalar(take, {"id": item}) is not None:
+            return True
+        if await session.scalar(text("select 1 from item where id = :id"), {"id": item}) is None:
+            raise KeyError(item)
+        return False
+
+
+# %% right: an exit stack and a helper
+from contextlib import AsyncExitStack
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+
+
+async def order(engine, item):
+    async with AsyncExitStack() as stack:
+        session = AsyncSession(engine)
+        stack.push_async_callback(session.close)
+        return await take(session, item)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if not stock:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+# %% wrong: collects-garbage | asks the garbage collector
+import gc
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+
+
+async def order(engine, item):
+    gc.collect()
+    session = AsyncSession(engine)
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    await session.close()
+    return True
+
+
+# %% wrong: collects-garbage | asks the garbage collector
+# Afterwards, when the session is out of reach.
+import gc
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+
+
+async def order(engine, item):
+    try:
+        return await leaky(engine, item)
+    finally:
+        gc.collect()
+
+
+async def leaky(engine, item):
+    session = AsyncSession(engine)
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    await session.close()
+    return True
+
+
+# %% wrong: raises-the-overflow | puts the end off
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=50, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return  False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    await session.close()
+    return True
+
+
+# %% wrong: raises-the-overflow | puts the end off
+# No pool, no limit.
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, poolclass=NullPool)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    await session.close()
+    return True
+
+
+# %% wrong: raises-the-overflow | The leak is gone
+# Repaired, and raised for good measure.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=20, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock == 0:
+            return False
+        await session.scalar(TAKE, {"id": item})
+        await session.commit()
+        return True
+
+
+# %% wrong: closes-only-on-success | An unknown item leaves the session open
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock > 0:
+        await session.scalar(TAKE, {"id": item})
+        await session.commit()
+    await session.close()
+    return stock > 0
+
+
+# %% wrong: forgets-the-early-return | sold out leaves the session open
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    try:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock == 0:
+            return False
+        await session.scalar(TAKE, {"id": item})
+        await session.commit()
+    except BaseException:
+        await session.close()
+        raise
+    await session.close()
+    return True
+
+
+# %% right: a cancelled statement gives its connection's place back by itself
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    try:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock > 0:
+            await session.scalar(TAKE, {"id": item})
+            await session.commit()
+    except Exception:
+        await session.close()
+        raise
+    await session.close()
+    return stock > 0
+
+
+# %% wrong: misses-the-cancellation | `CancelledError` is no `Exception`
+# Cancelled while its statement is shielded.
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    try:
+        stock = await asyncio.shield(session.scalar(READ, {"id": item}))
+        if stock is None:
+            raise LookupError(item)
+        if stock > 0:
+            await session.scalar(TAKE, {"id": item})
+            await session.commit()
+    except Exception:
+        await session.close()
+        raise
+    await session.close()
+    return stock > 0
+
+
+# %% wrong: never-closes | in every case
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+kept = []
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    kept.append(session)
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.flush()
+    return True
+
+
+# %% wrong: disposes-the-engine | disposes of the engine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    try:
+        return await leaky(engine, item)
+    finally:
+        await engine.dispose()
+
+
+async def leaky(engine, item):
+    session = AsyncSession(engine)
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    await session.close()
+    return True
+
+
+# %% wrong: swallows-the-error | raises `LookupError`
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        stock = await session.scalar(READ, {"id": item})
+        if not stock:
+            return False
+        await session.scalar(TAKE, {"id": item})
+        await session.commit()
+        return True
+
+
+# %% wrong: swallows-the-cancellation | Let `CancelledError` through
+import asyncio
+
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    try:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock == 0:
+            return False
+        await session.scalar(TAKE, {"id": item})
+        await session.commit()
+        return True
+    except asyncio.CancelledError:
+        return False
+    finally:
+        await session.close()
+
+
+# %% wrong: loses-the-order | takes one piece and commits
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock == 0:
+            return False
+        await session.scalar(TAKE, {"id": item})
+        return True
+
+
+# %% wrong: wrong-answer | if the item is sold out
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock == 0:
+            return None
+        await session.scalar(TAKE, {"id": item})
+        await session.commit()
+        return True
+
+
+# %% error: AttributeError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        return await session.fetchval(READ, {"id": item})

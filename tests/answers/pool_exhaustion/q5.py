@@ -1,0 +1,452 @@
+# %% right: five workers and a queue
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    waiting = iter(enumerate(jobs))
+    results = {}
+
+    async def worker():
+        for place, job in waiting:
+            async with engine.connect() as connection:
+                results[place] = await work(connection, job)
+
+    await asyncio.gather(*(worker() for _ in range(5)))
+    return [results[place] for place in range(len(jobs))]
+
+
+# %% right: workers that keep their connection, in a task group
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    queue = asyncio.Queue()
+    for job in jobs:
+        queue.put_nowait(job)
+    results = {}
+
+    async def worker():
+        async with engine.connect() as connection:
+            while not queue.empty():
+                job = queue.get_nowait()
+                results[job] = await work(connection, job)
+                await connection.rollback()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(engine.pool.size()):
+            group.create_task(worker())
+    return [results[job] for job in jobs]
+
+
+# %% right: a semaphore a little larger than the pool
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.BoundedSemaphore(7)
+
+    async def run(job):
+        async with gate:
+            async with engine.connect() as connection:
+                return await work(connection, job)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(run(job)) for job in jobs]
+    return [task.result() for task in tasks]
+
+
+# %% right: a set of five that is filled up
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.begin() as connection:
+            return await work(connection, job)
+
+    tasks, running = [], set()
+    for job in jobs:
+        if len(running) == 5:
+            _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        tasks.append(asyncio.create_task(run(job)))
+        running.add(tasks[-1])
+    return [await task for task in tasks]
+
+
+# %% wrong: one-after-another | four of the five connections
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    results = []
+    for job in jobs:
+        async with engine.connect() as connection:
+            results.append(await work(connection, job))
+    return results
+
+
+# %% wrong: one-after-another | one after another
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.Lock()
+
+    async def run(job):
+        async with gate, engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: too-few-at-once | At most 3 jobs
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.Semaphore(3)
+
+    async def run(job):
+        async with gate, engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: batches-that-idle | waits for the slowest job
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    results = []
+    for first in range(0, len(jobs), 5):
+        results += await asyncio.gather(*map(run, jobs[first : first + 5]))
+    return results
+
+
+# %% wrong: batches-that-idle | connections idle until it ends
+# Larger batches, the same wait at the end of each.
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    results = []
+    for first in range(0, len(jobs), 20):
+        results += await asyncio.gather(*map(run, jobs[first : first + 20]))
+    return results
+
+
+# %% wrong: huge-overflow | opens a sixth connection
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=195, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*[run(job) for job in jobs])
+
+
+# %% wrong: huge-overflow | opens a sixth connection
+# 0 means no limit.
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=0, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*[run(job) for job in jobs])
+
+
+# %% wrong: endless-timeout | waits on and on
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=None)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*[run(job) for job in jobs])
+
+
+# %% wrong: shrinks-the-pool | The limit is 5
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*[run(job) for job in jobs])
+
+
+# %% wrong: queues-in-the-pool | those at the end of its queue give up
+# A little longer.
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.9)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    return list(await asyncio.gather(*map(run, jobs)))
+
+
+# %% wrong: queues-in-the-pool | Some results are exceptions
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*map(run, jobs), return_exceptions=True)
+
+
+# %% wrong: shares-a-connection | one connection
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async with engine.connect() as connection:
+        return await asyncio.gather(*(work(connection, job) for job in jobs))
+
+
+# %% wrong: passes-no-connection | something else than a connection
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.Semaphore(5)
+
+    async def run(job):
+        async with gate:
+            return await work(engine, job)
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: loses-the-order | keeps the order
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    waiting = iter(jobs)
+    results = []
+
+    async def worker():
+        for job in waiting:
+            async with engine.connect() as connection:
+                results.append(await work(connection, job))
+
+    await asyncio.gather(*(worker() for _ in range(5)))
+    return results
+
+
+# %% wrong: loses-jobs | exactly once
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.Semaphore(5)
+
+    async def run(job):
+        async with gate, engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*map(run, jobs[:150]))
+
+
+# %% wrong: leaves-connections-out | Give each one back
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+kept = []
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.Semaphore(5)
+
+    async def run(job):
+        async with gate:
+            connection = await engine.connect()
+            try:
+                return await work(connection, job)
+            finally:
+                if job == 200:
+                    kept.append(connection)
+                else:
+                    await connection.close()
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% error: TypeError
+import asyncio
+
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async with engine.connect() as connection:
+        return await work(connection)
