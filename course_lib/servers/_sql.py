@@ -9,13 +9,13 @@ from course_lib.servers._errors import ServerError
 _TIMEOUT = 30.0  # seconds to connect, and for a statement
 
 
-async def execute_as_superuser(host: str, port: int, user: str, password: str, statement: str) -> None:
-    """Run one statement in the superuser's own database.
+async def execute_as_superuser(host: str, port: int, database: str, user: str, password: str, statement: str) -> None:
+    """Run one statement as the superuser.
 
     Each has its own connection: kept open, it would belong to one event loop, and take a slot from a lesson.
     """
     connection = await asyncpg.connect(
-        host=host, port=port, user=user, password=password, database=user, ssl=False, timeout=_TIMEOUT
+        host=host, port=port, user=user, password=password, database=database, ssl=False, timeout=_TIMEOUT
     )
     try:
         await connection.execute(statement, timeout=_TIMEOUT)

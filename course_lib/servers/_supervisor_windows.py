@@ -24,7 +24,7 @@ def main(folder: Path, programs: Path, template: Path) -> None:
         try:
             shutil.copytree(template, folder / "data")
             with (folder / "passwords.sql").open("rb") as sql:
-                single = [postgres, "--single", "-F", "-D", str(folder / "data"), "-c", "exit_on_error=on", "postgres"]
+                single = [postgres, "--single", "-F", "-D", str(folder / "data"), "-c", "exit_on_error=on", "template1"]
                 subprocess.run(single, stdin=sql, stdout=told, stderr=told, check=True)
         except (OSError, shutil.Error, subprocess.SubprocessError) as error:
             told.write(f"{error}\n".encode())

@@ -25,10 +25,15 @@ _INITDB = (
     f"--no-sync --no-instructions --auth=reject --encoding=UTF8 --no-locale --wal-segsize=1 --username={SUPERUSER}"
 ).split()
 # In single-user mode each line is a statement. pg_monitor lets the learner see all of pg_stat_activity.
+# A database is 300 files, which each server copies: of the three that initdb makes, one becomes the learner's
+# and template0, which only other encodings would need, goes.
 _SQL = f"""\
 CREATE ROLE {LEARNER} LOGIN
 GRANT pg_monitor TO {LEARNER}
-CREATE DATABASE {DATABASE} OWNER {LEARNER}
+ALTER DATABASE postgres RENAME TO {DATABASE}
+ALTER DATABASE {DATABASE} OWNER TO {LEARNER}
+ALTER DATABASE template0 IS_TEMPLATE false
+DROP DATABASE template0
 """
 _MARK = "course-template.json"
 _TIMEOUT = 300.0  # seconds; initdb needs one on an ordinary machine, and a loaded classroom server is slow
@@ -37,7 +42,7 @@ _TIMEOUT = 300.0  # seconds; initdb needs one on an ordinary machine, and a load
 def template_folder(binaries: PostgresBinaries, base: Path) -> Path:
     """Where the template of this PostgreSQL lies, or will lie."""
     # The number counts changes to how it is made.
-    recipe = f"2{_INITDB}{_SQL}{binaries.program('postgres').stat().st_size}"
+    recipe = f"3{_INITDB}{_SQL}{binaries.program('postgres').stat().st_size}"
     mark = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     return base / "templates" / f"{binaries.version}-{platform.machine()}-{mark}"
 
@@ -59,12 +64,13 @@ def ensure_template(binaries: PostgresBinaries, base: Path, account: Account | N
         if account is not None:
             os.chown(making, account.uid, account.gid)
         _make(binaries, making / "data", account)
-        discard_template(template)
         try:
+            # Onto another's whole template this fails, and has to: a server may be copying it just now.
             (making / "data").rename(template)
         except OSError:
             if not is_whole(template, account):
-                raise
+                discard_template(template)
+                (making / "data").rename(template)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return template
@@ -100,7 +106,7 @@ def _inventory(folder: Path) -> dict[str, int]:
         for name in names:
             if name != _MARK:
                 files += 1
-                size += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 - a thousand files: speed
+                size += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 - hundreds of files: speed
     return {"files": files, "bytes": size}
 
 
@@ -109,7 +115,7 @@ def _make(binaries: PostgresBinaries, data: Path, account: Account | None) -> No
     _run(initdb, binaries, data, account, "")
     # The checkpoint at its end then removes used WAL segments instead of keeping them: fewer bytes to copy.
     options = ["-c", "exit_on_error=on", "-c", "wal_recycle=off", "-c", "min_wal_size=2MB"]
-    single = [str(binaries.program("postgres")), "--single", "-F", "-D", str(data), *options, SUPERUSER]
+    single = [str(binaries.program("postgres")), "--single", "-F", "-D", str(data), *options, "template1"]
     _run(single, binaries, data, account, _SQL)
     inventory = json.dumps(_inventory(data))
     # "x" follows no link: as root this writes into a folder of an unprivileged account.

@@ -124,7 +124,7 @@ class PostgresServer:
     @property
     def admin_url(self) -> URL:
         """The URL of the superuser, whose reserved connections work when all others are taken."""
-        return self.url_for(database=SUPERUSER, user=SUPERUSER)
+        return self.url_for(user=SUPERUSER)
 
     def url_for(self, *, database: str = DATABASE, user: str = LEARNER) -> URL:
         """The URL for another database or role of this server.
@@ -290,4 +290,4 @@ class PostgresServer:
 
     async def _execute(self, statement: str) -> None:
         port = self._require_running().port
-        await execute_as_superuser(HOST, port, SUPERUSER, self._passwords[SUPERUSER], statement)
+        await execute_as_superuser(HOST, port, DATABASE, SUPERUSER, self._passwords[SUPERUSER], statement)

@@ -35,7 +35,7 @@ finish() {
 prepare() {
     cp -R "$template" data || return
     # Passwords are set with no server running: there is no moment at which one could log in without them.
-    "$programs/postgres" --single -F -D "$instance/data" -c exit_on_error=on postgres <passwords.sql
+    "$programs/postgres" --single -F -D "$instance/data" -c exit_on_error=on template1 <passwords.sql
 }
 
 main() {

@@ -89,7 +89,7 @@ async def test_databases_and_roles_are_made_on_request(server: PostgresServer) -
         await first.execute("CREATE TABLE by_role (id int); DROP TABLE by_role")
     finally:
         await first.close()
-    assert await value(server.url_for(user="capped", database="postgres"), "SELECT current_user") == "capped"
+    assert await value(server.url_for(user="capped", database="template1"), "SELECT current_user") == "capped"
     with pytest.raises(ServerError, match="role 'stranger' is not known"):
         server.url_for(user="stranger")
     with pytest.raises(ServerError, match="cannot be a name"):

@@ -100,7 +100,7 @@ if os.geteuid() == 0:
 
     async def test_a_full_disk_while_the_template_is_copied(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         # Room for the template, not for a server.
-        subprocess.run(["mount", "-o", "remount,size=45m", str(small_disk)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=33m", str(small_disk)], check=True)
         monkeypatch.setenv("COURSE_HOME", str(small_disk))
         with pytest.raises(DiskFullError, match=r"No space left on device"):
             await PostgresServer.start()
