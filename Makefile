@@ -41,7 +41,7 @@ bench: $(VENV)/.bench ## Measure speed side by side and print ratios
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 # A version that is not here is fetched by uv where it can, and named as skipped where it can't.
-# test_build runs lessons, which are for the lock; test_faults measures how today's SQLAlchemy reacts to faults.
+# test_build runs lessons, which are for the lock.
 test-lowest: $(VENV)/.dev ## Run course_lib's own tests on the oldest packages that pyproject.toml admits
 	@set -e; for version in $(or $(PYTHONS),3.11 3.12 3.13); do \
 	  found=$$("python$$version" -c 'import sys; print(sys.executable)' 2>/dev/null) || \
@@ -50,8 +50,8 @@ test-lowest: $(VENV)/.dev ## Run course_lib's own tests on the oldest packages t
 	    echo "Python $$version can't be had on this machine: skipped."; continue; fi; \
 	  echo "Python $$version with the lowest versions that pyproject.toml admits"; \
 	  $(BIN)/uv pip install --quiet --python "$(VENV)-lowest-$$version/bin/python" --resolution lowest-direct -e ".[dev]"; \
-	  "$(VENV)-lowest-$$version/bin/python" -m pytest -q -p no:nbval $(or $(ARGS),tests/servers tests/exercises tests/test_*.py \
-	    --ignore=tests/test_build.py --ignore=tests/servers/test_faults.py); \
+	  "$(VENV)-lowest-$$version/bin/python" -m pytest -q -p no:nbval -n auto --maxprocesses=4 --dist loadfile \
+	    $(or $(ARGS),tests/servers tests/pools tests/exercises tests/test_*.py --ignore=tests/test_build.py); \
 	done
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
