@@ -32,7 +32,7 @@ lab: $(VENV)/.base ## Open the first lesson in JupyterLab (sets up what it needs
 
 test: $(VENV)/.dev ## Run every check of the course (sets up what it needs)
 	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 -n auto --maxprocesses=4 --dist loadfile \
-	  $(or $(ARGS),tests solutions notebooks)
+	  --no-loadscope-reorder $(or $(ARGS),tests solutions notebooks)
 
 notebooks: $(VENV)/.dev ## Rebuild solutions/ and notebooks/ from lessons/
 	@$(BIN)/python -m course_lib.build $(ARGS)

@@ -1,6 +1,7 @@
 """What a run of all tests needs: nbval beside the unit tests in one pytest, and a look for servers left behind."""
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 LEFT_BEHIND_SECONDS = 15  # a server's supervisor needs well under one; the machine may be busy
 # Stands at the end of PATH, which a server's supervisor inherits: lessons that are open beside the tests don't count.
@@ -43,6 +46,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if left:
         print(f"\nThe tests left {len(left)} server(s) behind: {', '.join(str(each.pid) for each in left)}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+class ByFileOrExercise(LoadFileScheduling):
+    """Share the work out by file, as a notebook's cells need it, and the answer bank, minutes of work, by exercise."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        exercise = re.match(r".*::test_each_answer_\w+\[\w+\.q\d+", nodeid)
+        return exercise[0] if exercise else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """See `ByFileOrExercise`; pytest-xdist's own `loadgroup` does nothing with pytest 9.2 (measured)."""
+    return ByFileOrExercise(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the browser: its tests are few and long, and the last of them would keep one worker busy alone."""
+    items.sort(key=lambda item: "browser" not in item.path.parts)
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
