@@ -1,14 +1,15 @@
-"""What the checks of lesson 04 stand on: a pool driven from outside, failing queries, a script of steps."""
+"""What the checks of lesson 04 stand on: a pool driven from outside, connects counted, a script of steps."""
 
 import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import asyncpg
-from sqlalchemy import URL, event, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -18,8 +19,10 @@ from course_lib.exercises.core import using_answer
 from course_lib.exercises.lab import Lab
 
 # A connect on loopback takes milliseconds, also on a busy machine far less than this: who waits longer is queued.
+# Once some connects have been seen, ten times the slowest of them says the same sooner.
 _QUEUED = 1.5
-_READINGS = 40
+_QUEUED_LEAST = 0.5
+_READINGS = 15
 
 
 async def backend_of(engine: AsyncEngine) -> int:
@@ -63,9 +66,14 @@ async def most_open(engine: AsyncEngine, enough: int) -> tuple[int, list[AsyncCo
         How many were open at once, and the connections, for the caller to close.
     """
     held: list[AsyncConnection] = []
+    slowest = 0.0
     while len(held) < enough:
+        # The first one may come out of the pool, so it says nothing about a connect.
+        patience = _QUEUED if len(held) < 2 else min(_QUEUED, max(_QUEUED_LEAST, 10 * slowest))
+        began = time.monotonic()
         one_more = asyncio.ensure_future(_connected(engine))
-        done, _ = await asyncio.wait({one_more}, timeout=_QUEUED)
+        done, _ = await asyncio.wait({one_more}, timeout=patience)
+        slowest = max(slowest, time.monotonic() - began)
         if not done:
             one_more.cancel()
             await asyncio.wait({one_more})
@@ -116,72 +124,46 @@ async def survives_the_end_of_its_connection(engine: AsyncEngine, box: Lab) -> b
     return True
 
 
-# --- 04.2 ---
-
-_SETUP = (
-    "create sequence deaths",
-    "create sequence tries",
-    # Sequences keep their value when a transaction, or its connection, is lost.
-    """create function breaks_once() returns integer language plpgsql as $$
-       begin
-           if nextval('deaths') = 1 then
-               perform pg_terminate_backend(pg_backend_pid());
-               perform pg_sleep(5);
-           end if;
-           return 42;
-       end $$""",
-    """create function always_fails() returns integer language plpgsql as $$
-       begin
-           perform nextval('tries');
-           raise exception 'there is no such order';
-       end $$""",
-)
-
-
-async def create_failures(url: URL) -> None:
-    """Create the SQL functions `breaks_once()`, whose first call loses its connection, and `always_fails()`."""
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        for statement in _SETUP:
-            await connection.exec_driver_sql(statement)
-    await engine.dispose()
-
-
-async def tries(url: URL) -> int:
-    """How often `always_fails()` was called."""
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        count = await connection.scalar(text("select case when is_called then last_value else 0 end from tries"))
-    await engine.dispose()
-    return int(count or 0)
+# Set while a `Connects` counts. Tasks inherit it, so that a monitor which runs beside the check is not counted.
+_counting: ContextVar["Connects | None"] = ContextVar("counting", default=None)
 
 
 class Connects:
-    """Counts the connections that are opened, as long as its ``with`` block lasts.
+    """Counts the connections that this task, and those it starts, open while the ``with`` block lasts.
+
+    Args:
+        engine: whose connections are told from those of others; None: all are foreign.
 
     Attributes:
         own: those of the engine.
-        all: those of any engine.
+        foreign: those of any other engine.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.own = self.all = 0
-        self._engine = engine.sync_engine
+    def __init__(self, engine: AsyncEngine | None = None) -> None:
+        self.own = self.foreign = 0
+        self._engine = None if engine is None else engine.sync_engine
 
     def __enter__(self) -> "Connects":
-        event.listen(self._engine, "connect", self._on_own)
+        if self._engine is not None:
+            event.listen(self._engine, "connect", self._on_own)
         event.listen(Pool, "connect", self._on_any)
+        self._before = _counting.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        event.remove(self._engine, "connect", self._on_own)
+        _counting.reset(self._before)
         event.remove(Pool, "connect", self._on_any)
+        if self._engine is not None:
+            event.remove(self._engine, "connect", self._on_own)
 
     def _on_own(self, connection: Any, record: Any) -> None:
-        self.own += 1
+        if _counting.get() is self:
+            self.own += 1
+            self.foreign -= 1  # `_on_any` hears of it too
 
     def _on_any(self, connection: Any, record: Any) -> None:
-        self.all += 1
+        if _counting.get() is self:
+            self.foreign += 1
 
 
 async def fill(engine: AsyncEngine, count: int) -> None:
@@ -217,11 +199,12 @@ class WatchedPool(AsyncAdaptedQueuePool):
 SIZE, OVERFLOW, RECYCLE = 2, 1, 1
 
 
-async def measured_steps(box: Lab) -> AsyncIterator[int]:
+async def measured_steps(box: Lab) -> AsyncGenerator[int, None]:
     """Walk through the script of exercise 04.4; yields what the server sees after each step."""
     engine = create_async_engine(
         box.url, pool_size=SIZE, max_overflow=OVERFLOW, pool_recycle=RECYCLE, pool_pre_ping=True
     )
+    held: list[AsyncConnection] = []
     try:
         yield await box.connections()
         await backend_of(engine)
@@ -244,4 +227,6 @@ async def measured_steps(box: Lab) -> AsyncIterator[int]:
         await backend_of(engine)
         yield await box.connections()
     finally:
+        for connection in held:
+            await connection.close()
         await engine.dispose()

@@ -1,26 +1,12 @@
-"""What the checks of lesson 04 make of what they saw: each function raises `NotYet`, the most specific reason first."""
+"""What the check of exercise 04.1 makes of what it saw: the most specific reason first."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
 from sqlalchemy import URL, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from course_lib.exercises.core import Case, NotYet
-
-STEPS = (
-    "engine made",
-    "one query has run",
-    "three borrowed at once",
-    "all three returned",
-    "1.2 s without a query",
-    "one query after that",
-    "server ended them all",
-    "one query after the end",
-    "disposed of",
-    "one query after dispose",
-)
 
 
 def wrong_engine(engine: object, url: URL) -> NotYet | None:
@@ -29,6 +15,12 @@ def wrong_engine(engine: object, url: URL) -> NotYet | None:
         return NotYet(
             "This is a synchronous `Engine`. Make it with `create_async_engine` from `sqlalchemy.ext.asyncio`.",
             misconception="sync-engine",
+        )
+    if isinstance(engine, Generator | AsyncGenerator) or type(engine).__module__ == "contextlib":
+        return NotYet(
+            "Return the engine itself, don't `yield` it: a session is opened and closed for each request, an engine "
+            "lives as long as the process.",
+            misconception="yields-the-engine",
         )
     if not isinstance(engine, AsyncEngine):
         return NotYet(
@@ -40,7 +32,7 @@ def wrong_engine(engine: object, url: URL) -> NotYet | None:
             "Give the URL object itself to `create_async_engine`.",
             misconception="masked-url",
         )
-    if engine.url != url:
+    if not same_address(engine, url):
         return NotYet(
             "The engine has another address than the `url` that was given. Keep one engine for each URL, not one for "
             "all.",
@@ -53,6 +45,14 @@ def wrong_engine(engine: object, url: URL) -> NotYet | None:
             misconception="no-pool",
         )
     return None
+
+
+def same_address(engine: AsyncEngine, url: URL) -> bool:
+    """Whether the engine is for this URL; settings that somebody adds to its query are welcome."""
+    return engine.url.set(query={}) == url.set(query={})
+
+
+_TEN_YEARS = 10 * 365 * 86_400
 
 
 async def judge_recycle(replaced: Callable[[float], Awaitable[bool]]) -> None:
@@ -71,12 +71,19 @@ async def judge_recycle(replaced: Callable[[float], Awaitable[bool]]) -> None:
         )
     if await replaced(310):
         return
-    if await replaced(310_000):
+    if not await replaced(290_000) and await replaced(310_000):
         raise NotYet(
             "A connection 310 seconds old is still handed out; only one of several days is not. `pool_recycle` is in "
             "seconds: 300 000 of them are three and a half days, not five minutes.",
             misconception="recycle-in-milliseconds",
             case=Case("pool_recycle", expected, "kept at an age of 310 s, replaced at 310000 s"),
+        )
+    if await replaced(_TEN_YEARS):
+        raise NotYet(
+            "A connection 310 seconds old is still handed out. `pool_recycle` is set, and to a longer time: it is in "
+            "seconds, and five minutes are 300 of them.",
+            misconception="recycles-too-late",
+            case=Case("pool_recycle", expected, "kept at an age of 310 s"),
         )
     raise NotYet(
         "A connection is handed out however old it is. Without `pool_recycle`, connections that the network has "
@@ -102,6 +109,16 @@ def judge_size(limit: int, kept: int, enough: int) -> None:
         raise NotYet(
             "The pool keeps 5 connections, and its limit is wrong: `max_overflow` is not the total. It counts only "
             "what may come on top of `pool_size`. 15 at once are 5 + 10.",
+            misconception="overflow-is-the-total",
+            case=case,
+        )
+    if limit == 25 and kept in (10, 15):
+        raise NotYet(
+            "`max_overflow` is not the total. It counts only what may come on top of `pool_size`: 10 + 15 are 25 at "
+            "once. 5 are to be kept, and 15 may be open."
+            if kept == 10
+            else "`pool_size` is not the total. It is what the pool keeps, and `max_overflow` comes on top of it: "
+            "15 + 10 are 25 at once. 5 are to be kept, and 15 may be open.",
             misconception="overflow-is-the-total",
             case=case,
         )
@@ -131,136 +148,3 @@ def judge_size(limit: int, kept: int, enough: int) -> None:
         misconception="other-size",
         case=case,
     )
-
-
-def judge_snapshot(got: Any, expected: dict[str, int], phase: str, private: Sequence[str], *, borrowed: bool) -> None:
-    """04.3: is this the pool's state, read in a decent way?
-
-    Args:
-        got: what the answer returned.
-        expected: what it should be.
-        phase: what happened to the pool before, in words.
-        private: names of the private fields that were read.
-        borrowed: whether the answer took a connection.
-    """
-    case = Case(f"engine: {phase}", repr(expected), repr(got))
-    if private:
-        raise NotYet(
-            f"The function reads `{private[0]}`. Names that begin with an underscore are private: SQLAlchemy may "
-            "rename them in any release. The pool has public methods for all four numbers.",
-            misconception="reads-private-fields",
-        )
-    if borrowed:
-        raise NotYet(
-            "The function takes a connection from the pool, so it changes what it measures, and it waits when all "
-            "are out: just when somebody wants to look. Ask the pool, not the server.",
-            misconception="borrows-a-connection",
-        )
-    if type(got) is not dict:
-        raise NotYet(
-            f"Return a dict, not {type(got).__name__}. The text of `status()` is for people; a program wants numbers.",
-            misconception="returns-no-dict",
-            case=case,
-        )
-    if set(got) != set(expected) or any(type(value) is not int for value in got.values()):
-        raise NotYet(
-            "The dict needs exactly the keys `size`, `in_use`, `idle` and `overflow`, each with a whole number.",
-            misconception="other-keys",
-            case=case,
-        )
-    if got == expected:
-        return
-    if got["overflow"] < 0:
-        raise NotYet(
-            "The overflow is below zero. `overflow()` starts at minus `pool_size` and counts up with each connection "
-            "that is opened, so it is the overflow only from 0 on. Report 0 for anything below.",
-            misconception="negative-overflow",
-            case=case,
-        )
-    opened = expected["in_use"] + expected["idle"]
-    if got["overflow"] == expected["size"] - opened > 0:
-        raise NotYet(
-            "Taking the minus sign away makes an overflow out of places that were never opened. Below zero means: "
-            "no overflow.",
-            misconception="absolute-overflow",
-            case=case,
-        )
-    if got["overflow"] == max(0, expected["in_use"] - expected["size"]) != expected["overflow"]:
-        raise NotYet(
-            "Idle connections count too: the overflow is what is open beyond `pool_size`, borrowed or not. The pool "
-            "counts it for you in `overflow()`.",
-            misconception="overflow-from-borrowed",
-            case=case,
-        )
-    if got["idle"] == expected["size"] - expected["in_use"] != expected["idle"]:
-        raise NotYet(
-            "These idle connections do not exist: the pool opens them on demand. `checkedin()` counts those that are "
-            "open and lie in the pool.",
-            misconception="counts-unopened-as-idle",
-            case=case,
-        )
-    if got["in_use"] != expected["in_use"]:
-        raise NotYet(
-            "`in_use` is the number of connections that are borrowed now, overflow included.",
-            misconception="miscounts-in-use",
-            case=case,
-        )
-    raise NotYet("These are not the pool's numbers.", misconception="wrong-numbers", case=case)
-
-
-# For each step: a wrong number that betrays an idea (None: any), its name, and what is true.
-_IDEAS: tuple[tuple[int, int | None, str, str], ...] = (
-    (0, None, "opens-at-creation", "Making an engine opens nothing. The first query does."),
-    (1, 0, "closes-on-return", "A returned connection stays open: that is what a pool is for."),
-    (1, None, "fills-the-pool", "The pool opens one connection for one query, not `pool_size` of them."),
-    (2, 2, "forgets-overflow", "Two places and one overflow: all three can be open at the same moment."),
-    (3, 3, "keeps-overflow", "The pool keeps `pool_size` connections. What comes back beyond that is closed."),
-    (3, 0, "closes-on-return", "Returned connections stay open, up to `pool_size` of them."),
-    (
-        4,
-        None,
-        "recycles-in-background",
-        "Nobody watches the clock: an old one is replaced at its next checkout.",
-    ),
-    (5, 1, "recycles-all-at-once", "One query checks out one connection, and only that one is replaced."),
-    (5, None, "miscounts-recycle", "The old connection is closed and a new one opened; the other one stays."),
-    (6, None, "refills-by-itself", "No pool notices that by itself, and none opens a connection without a checkout."),
-    (7, 2, "refills-at-once", "The query needs one connection. The other place is filled when somebody needs it."),
-    (7, 0, "ping-does-not-reconnect", "Pre-ping finds the closed connection and opens a new one for the query."),
-    (8, None, "dispose-keeps-connections", "`dispose` closes all connections that lie in the pool."),
-    (9, 0, "dispose-is-the-end", "`dispose` gives the engine a new, empty pool. The next query opens a connection."),
-)
-
-
-def judge_prediction(predicted: Any, measured: list[int]) -> None:
-    """04.4: is each number what the server saw?
-
-    Args:
-        predicted: the learner's dict.
-        measured: what the server saw after each step.
-    """
-    if type(predicted) is not dict or set(predicted) != set(STEPS):
-        raise NotYet(
-            "The check reads the dict of the starter: keep its ten keys as they are, and replace each `...`.",
-            misconception="changed-steps",
-        )
-    for index, (step, seen) in enumerate(zip(STEPS, measured, strict=True)):
-        guess = predicted[step]
-        case = Case(f"after step {index + 1}: {step}", f"{seen} on the server", repr(guess))
-        if guess is ...:
-            raise NotYet(
-                f"Step {index + 1} has no prediction yet. A guess is enough; the check says what it was.",
-                misconception="incomplete",
-            )
-        if type(guess) is not int:
-            raise NotYet("Each prediction is a whole number of connections.", misconception="no-number", case=case)
-        if guess != seen:
-            for at, number, idea, truth in _IDEAS:
-                if at == index and number in (guess, None):
-                    raise NotYet(f"Step {index + 1}. {truth}", misconception=idea, case=case)
-            raise NotYet(
-                f"Step {index + 1}. The server sees another number. Walk through the steps again: who opens, who "
-                "returns, who closes?",
-                misconception="miscounted",
-                case=case,
-            )

@@ -6,37 +6,32 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from course_lib.exercises._connection_pooling import (
     Connects,
     WatchedPool,
-    create_failures,
-    fill,
     measured_steps,
     most_open,
     replaced_at_age,
     returned_records,
     settled,
     survives_the_end_of_its_connection,
-    tries,
 )
-from course_lib.exercises._pooling_verdicts import (
-    judge_prediction,
-    judge_recycle,
-    judge_size,
-    judge_snapshot,
-    wrong_engine,
-)
-from course_lib.exercises.core import Case, NotAttempted, NotYet, ask, calling, exercise, using_answer
-from course_lib.exercises.lab import lab
+from course_lib.exercises._pooling_numbers import judge_form, judge_snapshot, judge_step
+from course_lib.exercises._pooling_retries import away, bounded, create_failures, healthy, mistaken, restarted
+from course_lib.exercises._pooling_verdicts import judge_recycle, judge_size, same_address, wrong_engine
+from course_lib.exercises.core import Case, NotAttempted, NotYet, ask, exercise, using_answer
+from course_lib.exercises.lab import Lab, lab
 from course_lib.exercises.limits import clock_stopped
 from course_lib.servers import PostgresServer
 
 __all__ = ["q1", "q2", "q3", "q4"]
 
-_ENOUGH = 21
+# More than any mix-up of 5, 10 and 15 allows.
+_ENOUGH = 26
+# By each of them two URLs can differ. Nothing is connected to.
+_OTHERS = {"database": "another", "password": "another-example-pw", "username": "somebody", "host": "localhost"}
 
 
 @exercise(
@@ -55,23 +50,7 @@ _ENOUGH = 21
 async def q1(get_engine: Callable[[URL], AsyncEngine]) -> None:
     """04.1: one engine per URL, whose pool behaves on a real server as it should in production?"""
     async with lab() as box:
-        engine = await ask(get_engine, box.url, given="url")
-        if wrong := wrong_engine(engine, box.url):
-            raise wrong
-        if await box.connections():
-            raise NotYet(
-                "`get_engine` opened a connection. Making an engine must not need the database; the first query opens "
-                "what it needs.",
-                misconception="connects-at-creation",
-            )
-        again = await ask(get_engine, box.url, given="url, a second time")
-        if not isinstance(again, AsyncEngine) or again.pool is not engine.pool:
-            raise NotYet(
-                "The second call made another engine. Each engine has a pool of its own, so with one per request no "
-                "connection is ever used twice, and no limit holds for all of them. Make it once and return it again.",
-                misconception="engine-per-request",
-                case=Case("url, two calls", "the same engine twice", "two engines with a pool each"),
-            )
+        engine = await _engine_of(get_engine, box)
         with returned_records(engine) as records:
 
             async def replaced(age: float) -> bool:
@@ -90,14 +69,74 @@ async def q1(get_engine: Callable[[URL], AsyncEngine]) -> None:
         for connection in held:
             await connection.close()
         judge_size(limit, await settled(box, 5), _ENOUGH)
-        other = box.url.set(database="another")
-        second = await ask(get_engine, other, given="the URL of another database")
-        if not isinstance(second, AsyncEngine) or second.url != other:
+
+
+async def _engine_of(get_engine: Callable[[URL], Any], box: Lab) -> AsyncEngine:
+    """The engine for the box, once it is clear that each URL has exactly one, and that making it opens nothing."""
+    engines: dict[URL, AsyncEngine] = {}
+    with Connects() as opened:
+
+        async def asked(url: URL, given: str) -> AsyncEngine:
+            engine = await ask(get_engine, url, given=given)
+            if opened.foreign or (not engines and await box.connections()):
+                raise NotYet(
+                    "`get_engine` opened a connection. Making an engine must not need the database; the first query "
+                    "opens what it needs.",
+                    misconception="connects-at-creation",
+                )
+            if wrong := wrong_engine(engine, url):
+                raise wrong
+            assert isinstance(engine, AsyncEngine)
+            return engine
+
+        engine = await asked(box.url, "url")
+        again = await asked(box.url, "url, a second time")
+        if again.pool is not engine.pool:
             raise NotYet(
-                "For another URL `get_engine` still returned the engine of the first one. Keep one engine for each "
-                "URL, not one for all.",
-                misconception="forgets-the-url",
+                "The second call made another engine. Each engine has a pool of its own, so with one per request no "
+                "connection is ever used twice, and no limit holds for all of them. Make it once and return it again.",
+                misconception="engine-per-request",
+                case=Case("url, two calls", "the same engine twice", "two engines with a pool each"),
             )
+        engines[box.url] = engine
+        for part, other in _OTHERS.items():
+            url = box.url.set(**{part: other})  # type: ignore[arg-type]
+            given = f"a URL with another {part}"
+            first, second = await asyncio.gather(*(ask(get_engine, url, given=given) for _ in range(2)))
+            for each in (first, second):
+                if not isinstance(each, AsyncEngine) or not same_address(each, url):
+                    raise NotYet(
+                        f"For a URL with another {part}, `get_engine` still returned the engine of the first one. "
+                        "Keep one engine for each URL, not one for all; the whole URL tells them apart, and "
+                        "`str(url)` masks its password.",
+                        misconception="forgets-the-url",
+                    )
+            third = await asked(url, f"{given}, once more")
+            if third.pool is not first.pool and third.pool is not second.pool:
+                raise NotYet(
+                    f"For a URL with another {part}, each call made another engine. Only the first URL's is kept: "
+                    "keep one for each URL that comes.",
+                    misconception="engine-per-request",
+                    case=Case(f"{given}, three calls", "the same engine", "an engine with a pool of its own each"),
+                )
+            if first.pool is not second.pool:
+                raise NotYet(
+                    "Two calls at the same moment made two engines. Between the look whether there is one and the "
+                    "moment it is kept, an `await` lets the other call in. Leave no `await` between the two; a plain "
+                    "`def` has none.",
+                    misconception="engine-per-request",
+                    case=Case(f"{given}, two calls at once", "the same engine twice", "two engines"),
+                )
+            engines[url] = first
+        for url, before in engines.items():
+            if (await asked(url, "each of the URLs once more")).pool is not before.pool:
+                raise NotYet(
+                    "After calls with other URLs, the first one got a new engine: its old one was forgotten, pool and "
+                    "all. Keep an engine for every URL. `lru_cache(maxsize=1)` remembers one; `cache` remembers all.",
+                    misconception="engine-per-request",
+                    case=Case("the URLs of before", "the same engines", "another engine with a pool of its own"),
+                )
+    return engine
 
 
 @exercise(
@@ -122,121 +161,15 @@ async def q2(fetch_value: Callable[[AsyncEngine, str], Awaitable[Any]]) -> None:
         # One after the other: the checks below tell a retry of lost connections from a retry of everything.
         engine = create_async_engine(server.url, pool_size=3, max_overflow=0, pool_timeout=3)
         with Connects(engine) as connects:
-            await _healthy(fetch_value, engine, connects)
-            await _mistaken(fetch_value, engine, server.url)
-            await _restarted(fetch_value, engine, server)
-            await _away(fetch_value, engine, server)
+            await healthy(fetch_value, engine, connects)
+            await mistaken(fetch_value, engine, connects)
+            await restarted(fetch_value, engine, server, connects)
+            await bounded(fetch_value, engine)
+            await away(fetch_value, engine, server)
         with contextlib.suppress(Exception):
             await engine.dispose()
     finally:
         await server.stop()
-
-
-async def _value(fetch_value: Callable[..., Any], engine: AsyncEngine, question: str, expected: int) -> None:
-    got = await ask(fetch_value, engine, question, given=f"engine, {question!r}")
-    if type(got) is not int or got != expected:
-        raise NotYet(
-            "That is not the value that the query gives. Return the single value of its single row, as "
-            "`await connection.scalar(…)` does.",
-            misconception="wrong-value",
-            case=Case(f"engine, {question!r}", repr(expected), repr(got)),
-        )
-
-
-async def _healthy(fetch_value: Callable[..., Any], engine: AsyncEngine, connects: Connects) -> None:
-    for number in (7, 8, 9):
-        await _value(fetch_value, engine, f"select {number}", number)
-    if connects.all > connects.own:
-        raise NotYet(
-            "The query ran on another engine, and so in another pool, than the one that was given. Use `engine`.",
-            misconception="another-engine",
-        )
-    if engine.pool.checkedout():  # type: ignore[attr-defined]
-        raise NotYet(
-            "A connection was not given back after the query. Open it with `async with`, which returns it in every "
-            "case.",
-            misconception="keeps-the-connection",
-        )
-    if connects.own > 1:
-        raise NotYet(
-            f"Three queries on a healthy server opened {connects.own} connections. Whoever empties the pool at each "
-            "query survives a restart, and pays for a connect every time. Act only after a connection was lost.",
-            misconception="disposes-each-query",
-            case=Case("three queries", "1 connection opened", f"{connects.own} connections opened"),
-        )
-
-
-async def _mistaken(fetch_value: Callable[..., Any], engine: AsyncEngine, url: URL) -> None:
-    question = "select always_fails()"
-    try:
-        got = await ask(fetch_value, engine, question, given=f"engine, {question!r}")
-    except NotYet:
-        raise
-    except Exception:
-        count = await tries(url)
-    else:
-        raise NotYet(
-            "The query failed on the server, and nobody hears of it: the function returned as if all were well. Let "
-            "errors that are no lost connection through to the caller.",
-            misconception="hides-errors",
-            case=Case(f"engine, {question!r}", "the exception", repr(got)),
-        )
-    if count > 1:
-        raise NotYet(
-            f"The function ran a query {count} times that fails each time, although its connection was fine. Try "
-            "again only after a lost connection: `error.connection_invalidated` says so.",
-            misconception="retries-everything",
-            case=Case(f"engine, {question!r}", "1 attempt", f"{count} attempts"),
-        )
-
-
-async def _restarted(fetch_value: Callable[..., Any], engine: AsyncEngine, server: PostgresServer) -> None:
-    await fill(engine, 3)
-    await server.restart()
-    try:
-        await asyncio.gather(*(_value(fetch_value, engine, f"select {number}", number) for number in (1, 2, 3)))
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise NotYet(
-            "The server was restarted, and the next query failed with `connection is closed`. The connection is lost, "
-            "the server is back: catch this error and try once more, on a new connection.",
-            misconception="gives-up",
-        ) from None
-    try:
-        await _value(fetch_value, engine, "select breaks_once()", 42)
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        raise NotYet(
-            "A connection that was lost while a query ran still ends in an error. A test beforehand can't see that, "
-            "and the class of the error is another one. Ask the error itself: `error.connection_invalidated`.",
-            misconception="misses-lost-in-query",
-        ) from None
-
-
-async def _away(fetch_value: Callable[..., Any], engine: AsyncEngine, server: PostgresServer) -> None:
-    await server.stop()
-    calling("engine, 'select 1', while the server is away")
-    try:
-        async with asyncio.timeout(5) as limit:
-            got = await ask(fetch_value, engine, "select 1", given="engine, 'select 1', while the server is away")
-    except NotYet:
-        raise
-    except Exception:
-        if limit.expired():
-            raise NotYet(
-                "The server is away, and after 5 seconds the function still tries. Whoever waits for it holds a "
-                "request open. Give up after a few attempts and let the last error through.",
-                misconception="retries-forever",
-            ) from None
-        return
-    raise NotYet(
-        "The server is away, and the function returns as if all were well. Let the last error through: the caller has "
-        "to know that there is no answer.",
-        misconception="hides-the-outage",
-        case=Case("engine, 'select 1', while the server is away", "an exception", repr(got)),
-    )
 
 
 @exercise(
@@ -253,30 +186,42 @@ async def _away(fetch_value: Callable[..., Any], engine: AsyncEngine, server: Po
 async def q3(pool_snapshot: Callable[[AsyncEngine], dict[str, int]]) -> None:
     """04.3: does the snapshot tell the pool's state, from public methods, in each phase of its life?"""
     async with lab() as box:
-        engine = create_async_engine(box.url, poolclass=WatchedPool, pool_size=3, max_overflow=2, pool_timeout=1)
+        for size, overflow in ((3, 2), (2, 4)):
+            engine = create_async_engine(
+                box.url, poolclass=WatchedPool, pool_size=size, max_overflow=overflow, pool_timeout=1
+            )
+            try:
+                await _life(pool_snapshot, engine, size, overflow)
+            finally:
+                await engine.dispose()
 
-        async def judge(phase: str, in_use: int, idle: int, overflow: int) -> None:
-            WatchedPool.touched.clear()
-            with Connects(engine) as connects, returned_records(engine) as returned:
-                got = await ask(pool_snapshot, engine, given=f"engine: {phase}")
-            private = sorted(WatchedPool.touched)
-            expected = {"size": 3, "in_use": in_use, "idle": idle, "overflow": overflow}
-            judge_snapshot(got, expected, phase, private, borrowed=bool(connects.all or returned))
 
-        try:
-            await judge("nothing opened yet", 0, 0, 0)
-            held = [await engine.connect()]
-            await judge("1 connection borrowed", 1, 0, 0)
-            held += [await engine.connect() for _ in range(4)]
-            await judge("5 connections borrowed", 5, 0, 2)
-            for connection in held[3:]:
-                await connection.close()
-            await judge("5 were borrowed, 2 of them returned", 3, 2, 2)
-            for connection in held[:3]:
-                await connection.close()
-            await judge("5 were borrowed, all returned", 0, 3, 0)
-        finally:
-            await engine.dispose()
+async def _life(pool_snapshot: Callable[[AsyncEngine], Any], engine: AsyncEngine, size: int, overflow: int) -> None:
+    """Let the pool fill up and empty itself, and judge the snapshot in each phase."""
+    most = size + overflow
+
+    async def judge(phase: str, in_use: int, idle: int, beyond: int) -> None:
+        pool, state = engine.pool, engine.pool.status()
+        WatchedPool.touched.clear()
+        with Connects(engine) as connects, returned_records(engine) as returned:
+            got = await ask(pool_snapshot, engine, given=f"engine: {phase}")
+        private = sorted(WatchedPool.touched)
+        borrowed = bool(connects.own or connects.foreign or returned)
+        changed = engine.pool is not pool or engine.pool.status() != state
+        expected = {"size": size, "in_use": in_use, "idle": idle, "overflow": beyond}
+        judge_snapshot(got, expected, f"{size} + {overflow}, {phase}", private, borrowed=borrowed, changed=changed)
+
+    await judge("nothing opened yet", 0, 0, 0)
+    held = [await engine.connect()]
+    await judge("1 connection borrowed", 1, 0, 0)
+    held += [await engine.connect() for _ in range(most - 1)]
+    await judge(f"{most} connections borrowed", most, 0, overflow)
+    for _ in range(2):
+        await held.pop().close()
+    await judge(f"{most} were borrowed, 2 of them returned", most - 2, 2, overflow)
+    for connection in held:
+        await connection.close()
+    await judge(f"{most} were borrowed, all returned", 0, size, 0)
 
 
 @exercise(
@@ -294,6 +239,9 @@ async def q4(predicted: dict[str, Any]) -> None:
     """04.4: is each predicted number what the server really sees after that step?"""
     if isinstance(predicted, dict) and predicted and all(each is ... for each in predicted.values()):
         raise NotAttempted
-    async with lab() as box:
-        measured = [count async for count in measured_steps(box)]
-    judge_prediction(predicted, measured)
+    judge_form(predicted)
+    async with lab() as box, contextlib.aclosing(measured_steps(box)) as steps:
+        index = 0
+        async for seen in steps:
+            judge_step(predicted, index, seen)
+            index += 1

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from course_lib.exercises._pool_fleet import FLEET, POOLS_AS_FOUND, Service, judge_fleet
-from course_lib.exercises._pool_sums import BUDGET_CASES, WAIT_CASES, judge_budgets, judge_pools, whole_number
+from course_lib.exercises._pool_fleet import FLEET, Service, as_found, judge_fleet
+from course_lib.exercises._pool_sums import BUDGET_CASES, judge_budgets, whole_number
+from course_lib.exercises._pool_waits import WAIT_CASES, judge_pools
 from course_lib.exercises.core import NotAttempted, ask, exercise
 
 __all__ = ["FLEET", "Service", "q1", "q2", "q3"]
@@ -68,6 +69,6 @@ async def q2(smallest_pool: Callable[[int, float, float, float], int]) -> None:
 )
 async def q3(pools: Mapping[str, Mapping[str, Any]]) -> None:
     """06.3: do all pools fit in the worst minute, and does each service meet its target in a simulation?"""
-    if pools == POOLS_AS_FOUND:
+    if as_found(pools):
         raise NotAttempted
     judge_fleet(pools)

@@ -21,6 +21,11 @@ _ADVICE = (
         "If you made text of a URL: `str(url)` shows the password as `***`. Hand over the `url` object itself.",
     ),
     (r"^MissingGreenlet", "SQLAlchemy had to ask the database outside an awaited call. Lesson 03 shows where from."),
+    (
+        r"(reuse already awaited coroutine|coroutine is being awaited already)",
+        "A coroutine can be awaited once, and a cache kept it for the next call. Put `cache` above a plain `def`, or "
+        "keep the finished object.",
+    ),
     (r"cannot be called from a running event loop", "The event loop runs already: write `await main()`."),
 )
 

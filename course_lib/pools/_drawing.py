@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETRIGHTBASE
 from matplotlib.patches import Patch
 from PIL import Image
 
@@ -22,6 +23,8 @@ _BARS: dict[str, dict[str, Any]] = {
 }
 _ENDS = {"timed out": ("X", _RED), "failed": ("v", _INK)}
 _MARKS = {"opened": (">", _GREEN), "invalidated": ("X", _RED), "closed": ("s", _INK)}
+# A bar without an end runs off the edge; the arrow says so to those who see no colour.
+_GOES_ON = (CARETRIGHTBASE, _INK)
 _CURVES = (
     {"color": _BLUE, "linestyle": "-", "marker": "o"},
     {"color": _RED, "linestyle": "--", "marker": "s"},
@@ -107,9 +110,10 @@ def _draw_requests(axes: Any, timeline: Timeline) -> None:
                 linewidth=0.4,
                 **_BARS[bar.kind],
             )
-        if row.end != "ok":
-            last = max(bar.end for bar in row.bars)
-            axes.plot(last, position, clip_on=False, zorder=5, **_marker(*_ENDS[row.end]))
+            if bar.open:
+                axes.plot(bar.end, position, clip_on=False, zorder=4, **_marker(*_GOES_ON))
+        if row.failed_at is not None:
+            axes.plot(row.failed_at, position, clip_on=False, zorder=5, **_marker(*_ENDS[row.end]))
     axes.set_ylim(len(timeline.rows) - 0.4, -0.6)
     labels = [row.name.removeprefix("request ") for row in timeline.rows]
     step = 1 if len(labels) <= _LABELLED_ROWS else -(-len(labels) // 10)
@@ -123,6 +127,8 @@ def _draw_requests(axes: Any, timeline: Timeline) -> None:
         if kind in kinds
     ]
     keys += [Line2D([], [], label=name, **_marker(*style)) for name, style in _ENDS.items() if name in ends]
+    if any(bar.open for row in timeline.rows for bar in row.bars):
+        keys.append(Line2D([], [], label="goes on", **_marker(*_GOES_ON)))
     _legend(axes, keys)
 
 
@@ -165,6 +171,8 @@ def _draw_lives(axes: Any, timeline: Timeline) -> None:
                 linewidth=0.5,
                 zorder=2,
             )
+            if lease.end is None:
+                axes.plot(end, position, clip_on=False, zorder=4, **_marker(*_GOES_ON))
         for name, moment in _marks(life):
             axes.plot(moment, position, clip_on=False, zorder=5, **_marker(*_MARKS[name]))
     axes.set_ylim(len(timeline.connections) - 0.4, -0.6)
@@ -187,7 +195,7 @@ def _marks(life: ConnectionLife) -> list[tuple[str, float]]:
     return [(name, moment) for name, moment in (("opened", life.opened), last) if moment is not None and moment >= 0]
 
 
-def _marker(shape: str, colour: str) -> dict[str, Any]:
+def _marker(shape: str | int, colour: str) -> dict[str, Any]:
     return {
         "linestyle": "",
         "marker": shape,
@@ -223,7 +231,7 @@ def _legend(axes: Any, keys: list[Any]) -> None:
         fontsize=_SMALL,
         frameon=False,
         loc="upper left",
-        bbox_to_anchor=(1.0, 1.03),
+        bbox_to_anchor=(1.015, 1.03),
         labelcolor=_INK,
         handlelength=1.8,
         borderaxespad=0.3,

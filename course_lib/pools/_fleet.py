@@ -175,7 +175,7 @@ class _Fleet:
         self.leaving: deque[tuple[float, int]] = deque()  # when a replaced batch closes its connections, and how many
         self.arrived = self.timed_out = self.refused = self.opened = 0
         self.leased = 0.0
-        self.waits = WaitHistogram()
+        self.waits = WaitHistogram(timeout)
         self.uncounted: list[Array] = []  # waits that the histogram gets many at a time: each call costs the same
         self.wait_sums: Array = np.zeros(processes)
         self.wait_counts: Counts = np.zeros(processes, np.int64)

@@ -18,9 +18,19 @@ from course_lib.pools._recording import LiveConnection, State
 Listener = Callable[..., None]
 
 
+class _OfThread(threading.local):
+    """What is kept for each thread: its name, which `threading.current_thread` takes long to find out."""
+
+    def __init__(self) -> None:
+        self.name = threading.current_thread().name
+
+
+_of_thread = _OfThread()
+
+
 def thread_name() -> str:
-    """The name of the current thread."""
-    return threading.current_thread().name
+    """The name of the current thread, as it was when it was asked for first."""
+    return _of_thread.name
 
 
 def current_name() -> str:
@@ -61,6 +71,7 @@ class Watch:
         ring: where the events go, as tuples, see `_lives`.
         number: gives the next connection number.
         counts: how often each kind of event happened; counted up.
+        resets: whether to listen to resets.
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class Watch:
         ring: deque[tuple[Any, ...]],
         number: Callable[[], int],
         counts: dict[str, int],
+        resets: bool,
     ) -> None:
         self.engine: weakref.ref[Engine] = weakref.ref(engine)
         self.index = index
@@ -82,6 +94,8 @@ class Watch:
         self._name_of = current_name if engine.dialect.is_async else thread_name
         self._shared = isinstance(engine.pool, StaticPool)
         self._listeners = self._make_listeners()
+        if not (resets or self._shared):
+            del self._listeners["reset"]
         for name, listener in self._listeners.items():
             event.listen(engine, name, listener)
 
@@ -160,20 +174,22 @@ class Watch:
                 life = live[id(connection)]
             except KeyError:  # it was opened before the recorder was made
                 life = begin(connection, record, None)
-            who = name_of()
+            life.holder = who = name_of()
             life.since = now = clock()
-            life.holder = who
-            if shared:
-                life.leases += 1
             counts["checked out"] += 1
             append((now, "checked out", life, who, None, None))
 
+        def on_shared_checkout(connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
+            on_checkout(connection, record, proxy)
+            live[id(connection)].leases += 1
+
         def on_checkin(connection: Any, record: ConnectionPoolEntry) -> None:
-            life = live.get(id(connection))
-            if life is None:
+            try:
+                life = live[id(connection)]
+            except KeyError:
                 return
-            now = clock()
             counts["returned"] += 1
+            now = clock()
             append((now, "returned", life, life.holder, life.since, life.reset))
             life.holder = life.reset = None
             life.since = now
@@ -233,7 +249,7 @@ class Watch:
 
         return {
             "connect": on_connect,
-            "checkout": on_checkout,
+            "checkout": on_shared_checkout if shared else on_checkout,
             "reset": on_shared_reset if shared else on_reset,
             **({} if shared else {"checkin": on_checkin}),
             "invalidate": on_invalidate,

@@ -10,6 +10,7 @@ from time import perf_counter
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
+from course_lib.pools._monitor_engine import Opened
 from course_lib.pools._monitor_traffic import Traffic, one_line
 from course_lib.pools._monitor_view import Cell, MonitorNumbers, Slots, log_lines
 from course_lib.pools._recording import Snapshot
@@ -25,6 +26,7 @@ _FAILURES = 3
 _RING = 5_000
 _CLOSING = 1.0  # seconds; a connection whose other side has vanished answers no goodbye
 _TRIES = 60
+_NOTHING_SERVED = "Nothing is served: see the log. If the server was started again, run this cell again."
 _LOG_PAUSE = 0.5  # seconds; nobody reads faster
 
 
@@ -102,6 +104,7 @@ class MonitorRun:
         self._told = -1  # the last event that was told of
         self._counted = 0  # events worth telling
         self._failed = 0  # requests that were told of
+        self._said_full = False
         self._next_news = 0.0
 
     def stop(self, reason: str) -> None:
@@ -127,6 +130,7 @@ class MonitorRun:
 
     async def _with_one_engine(self, settings: Settings) -> None:
         engine = self._make_engine(settings)
+        opened = Opened(engine) if self._owned else None
         pool = weakref.ref(engine.pool)
         recorder = PoolRecorder(engine, size=_RING, max_overflow=settings.max_overflow)
         self._told, self._counted = -1, 0
@@ -153,8 +157,9 @@ class MonitorRun:
             await _end(load, recorder)
             self._news(recorder, settings)
             recorder.detach()
-            if self._owned:
+            if opened is not None:
                 await _close(engine.dispose)
+                opened.terminate()
             elif (old := pool()) is not None and old is not engine.pool:
                 # Somebody disposed of the engine. What was checked out has gone back to the pool that it had before.
                 await _close(lambda: greenlet_spawn(old.dispose))
@@ -171,7 +176,7 @@ class MonitorRun:
         elif traffic.failures >= _FAILURES and now - traffic.last_served > _GIVE_UP + settings.hold:
             self.stop(
                 f"Stopped: for {_GIVE_UP:.0f} s every request has failed, the last one with {traffic.last_error}. "
-                "Check that the server runs, then start again."
+                "Check that the server runs, then start again. If the server was started again, run this cell again."
             )
         elif now - self._begin >= self._seconds:
             self.stop(f"Stopped by itself after {self._seconds:g} s.")
@@ -195,7 +200,9 @@ class MonitorRun:
             self._news(recorder, settings)
         queue = [min(100, round(100 * waited / settings.timeout)) for _, waited in recorder.waits_now()]
         cells = self._slots.arrange(recorder.live(), pool)
-        self._show(Picture(self._numbers(pool, "Running."), cells, queue, self._new_lines()))
+        broken = self._traffic.errors and not self._traffic.served
+        message = _NOTHING_SERVED if broken else "Running."
+        self._show(Picture(self._numbers(pool, message), cells, queue, self._new_lines()))
 
     def _news(self, recorder: PoolRecorder, settings: Settings) -> None:
         telling = sum(recorder.counts[kind] for kind in _TELLING)
@@ -208,6 +215,9 @@ class MonitorRun:
         if failed:
             self._failed = self._traffic.errors
             self._say(f"{failed} request{'s' if failed > 1 else ''} failed: {self._traffic.last_error}")
+        if self._traffic.refused and not self._said_full:
+            self._said_full = True
+            self._say("the server is full: it takes no more connections (max_connections, or the limit of the role)")
 
     def _numbers(self, pool: Snapshot | None, message: str) -> MonitorNumbers:
         traffic = self._traffic
@@ -237,10 +247,9 @@ async def _end(load: asyncio.Task[RunResult], recorder: PoolRecorder) -> None:
     done, _ = await asyncio.wait({load}, timeout=_CLOSING)
     if not done:
         # Each request gives its connection back with a ROLLBACK, and the other side answers nothing any more.
-        for watch in recorder._watches:
-            for life, connection in watch.lives():
-                if (life.holder or "").startswith(_NAME) and hasattr(connection, "terminate"):
-                    connection.terminate()
+        for who, connection in recorder.held():
+            if who.startswith(_NAME) and hasattr(connection, "terminate"):
+                connection.terminate()
         await asyncio.wait({load})
     if not load.cancelled():
         load.exception()  # it was looked at before; a task that nobody asks complains when it is collected

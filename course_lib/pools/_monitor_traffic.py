@@ -15,6 +15,8 @@ from course_lib.pools._run_result import percentile
 _WINDOW = 5.0  # seconds that count as recent, and how many requests at most
 _RECENT = 1_000
 _SHORTEST = 0.1  # seconds; a rate over less than that would jump
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_TOO_MANY_CONNECTIONS = "53300"
 _QUERY = text("select 1")
 _PASSWORD = re.compile(r"(://[^\s:/@]*:)\S+(?=@)")
 
@@ -27,6 +29,7 @@ class Traffic:
         self.failures = 0  # since the last one that was served
         self.last_served = perf_counter()
         self.last_error = ""
+        self.refused = False  # whether the server ever had no connection left
         self._recent: deque[tuple[float, float, bool]] = deque(maxlen=_RECENT)
 
     async def work(self, request: Request) -> None:
@@ -47,6 +50,8 @@ class Traffic:
             self.errors += 1
             self.failures += 1
             self.last_error = one_line(error)
+            # SQLAlchemy 2.1 wraps the driver's error, 2.0 raises that of asyncpg as it is.
+            self.refused |= getattr(getattr(error, "orig", error), "sqlstate", None) == _TOO_MANY_CONNECTIONS
             self._recent.append((perf_counter(), request.wait, False))
             raise
         self.served += 1

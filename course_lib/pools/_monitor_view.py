@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from course_lib._tables import html_table, text_table
 from course_lib.pools._recording import LiveConnection, PoolEvent, Snapshot
+from course_lib.pools._run_result import readable
 
 NAMES = {
     "U": "in use",
@@ -62,7 +63,7 @@ class MonitorNumbers:
             rows = [
                 ("in use", str(now.in_use)),
                 ("idle", str(now.idle)),
-                ("overflow", str(now.overflow)),
+                ("open beyond the pool size", str(now.overflow)),
                 ("dead", str(now.dead)),
                 ("waiting", str(now.waiting)),
             ]
@@ -71,14 +72,14 @@ class MonitorNumbers:
             ("served", str(self.served)),
             ("timed out", str(self.timed_out)),
             ("errors", str(self.errors)),
-            ("served per second", f"{self.throughput:.0f}"),
+            ("served per second", f"{self.throughput:,.0f}"),
             ("p95 wait", milliseconds(self.p95_wait)),
         ]
 
 
 def milliseconds(seconds: float) -> str:
     """Such as "12 ms"; a dash for NaN."""
-    return "–" if math.isnan(seconds) else f"{1000 * seconds:.0f} ms"
+    return "–" if math.isnan(seconds) else f"{readable(1000 * seconds)} ms"
 
 
 class Slots:

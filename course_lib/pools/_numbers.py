@@ -18,8 +18,11 @@ def number(name: str, value: object, *, minimum: float = 0.0, above: bool = Fals
         ValueError: it is no such number. The message says what to give instead.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(_sentence(f"{name} is {value!r}, a {type(value).__name__}; give a number", advice))
-    result = float(value)
+        raise ValueError(_sentence(f"{name} is {value!r}, a {type(value).__name__}; give an int or a float", advice))
+    try:
+        result = float(value)
+    except OverflowError:  # an int or a fraction beyond 1.8e308
+        raise ValueError(_sentence(f"{name} is too large for a float; give a smaller number", advice)) from None
     if not math.isfinite(result):
         raise ValueError(_sentence(f"{name} is {result}; give a finite number", advice))
     if result < minimum or (above and result == minimum):
@@ -35,10 +38,22 @@ def whole(name: str, value: object, *, minimum: int = 0, maximum: int | None = N
         raise ValueError(_sentence(f"{name} is {value!r}, a {kind}; give a whole number", advice))
     result = int(value)
     if result < minimum:
-        raise ValueError(_sentence(f"{name} is {result}; give a whole number that is at least {minimum}", advice))
+        raise ValueError(
+            _sentence(f"{name} is {_text(result)}; give a whole number that is at least {minimum}", advice)
+        )
     if maximum is not None and result > maximum:
-        raise ValueError(_sentence(f"{name} is {result}; give a whole number that is at most {maximum}", advice))
+        raise ValueError(_sentence(f"{name} is {_text(result)}; give a whole number that is at most {maximum}", advice))
     return result
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``count`` and the noun, in the plural unless it is 1: "1 process", "2 processes"."""
+    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
+
+
+def _text(value: int) -> str:
+    # Python writes no int of more than 4,300 digits (https://docs.python.org/3/library/stdtypes.html#int-max-str-digits)
+    return str(value) if value.bit_length() < 1000 else f"an integer of {value.bit_length()} bits"
 
 
 def _sentence(problem: str, advice: str) -> str:

@@ -21,6 +21,7 @@ from course_lib.pools.recorder import PoolRecorder
 
 # A request that failed at once, because the server is away, would come again thousands of times a second.
 _PAUSE_AFTER_FAILURE = 0.05
+_CLOSING = 1.0  # seconds; an interrupted run waits so long for a connection that is just being given back
 _OUTCOMES_KEPT = 100_000
 _MESSAGE_LENGTH = 160
 
@@ -62,14 +63,14 @@ class Request:
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """A connection of the engine, given back at the end of the block; wait and hold are measured."""
-        async with contextlib.AsyncExitStack() as stack:
-            with self.waiting():
-                connection = await stack.enter_async_context(self.engine.connect())
-            begin = perf_counter()
-            try:
-                yield connection
-            finally:
-                self.hold += perf_counter() - begin
+        with self.waiting():
+            connection = await self.engine.connect()
+        begin = perf_counter()
+        try:
+            yield connection
+        finally:
+            self.hold += perf_counter() - begin
+            await _give_back(connection)
 
 
 async def run_requests(
@@ -205,8 +206,10 @@ class _Run:
         try:
             value = await self.work(request)
         except PoolTimeoutError as caught:
+            _stay_cancelled(task, caught)
             status, error, message = "timed out", type(caught).__name__, _first_line(caught)
         except Exception as caught:
+            _stay_cancelled(task, caught)
             foreign = "attached to a different loop" in str(caught) or "Event loop is closed" in str(caught)
             status, error, message = "failed", type(caught).__name__, _first_line(caught)
         if foreign:  # raised here, and not above: the error's frames would keep the foreign connections open
@@ -215,16 +218,8 @@ class _Run:
                 "They were dropped, and the engine can be used in this loop now. The next time, "
                 "`await engine.dispose()` before its loop ends, or create one engine per loop."
             )
-        outcome = RequestOutcome(
-            name=name,
-            begin=begin,
-            wait=request.wait,
-            hold=request.hold,
-            status=status,
-            error=error,
-            message=message,
-            value=value,
-        )
+        end = perf_counter() - self.begin
+        outcome = RequestOutcome(name, begin, request.wait, request.hold, status, error, message, value, end)
         self.outcomes.append(outcome)
         return outcome
 
@@ -245,6 +240,24 @@ async def _together(workers: Iterable[Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
             for each in workers:
                 group.create_task(each)
+
+
+async def _give_back(connection: AsyncConnection) -> None:
+    closing = asyncio.ensure_future(connection.close())
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        # ``async with`` would leave the closing to itself here, and the run would end before it.
+        done, _ = await asyncio.wait({closing}, timeout=_CLOSING)
+        for each in done:
+            each.exception()  # an error that nobody looks at is printed when it is collected
+        raise
+
+
+def _stay_cancelled(task: asyncio.Task[Any] | None, error: Exception) -> None:
+    """Go on with the cancellation of a request whose connection could not be given back: that error would hide it."""
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 @contextlib.contextmanager

@@ -21,9 +21,15 @@ _BINS = _HIGHEST - _LOWEST + 2
 
 
 class WaitHistogram:
-    """Waits in seconds, counted in bins that are 0.2 % wide."""
+    """Waits in seconds, counted in bins that are 0.2 % wide.
 
-    def __init__(self) -> None:
+    Args:
+        timeout: seconds after which requests give up. Many waits are just that long, so no percentile that falls into
+            the same bin is longer.
+    """
+
+    def __init__(self, timeout: float = math.inf) -> None:
+        self._timeout = timeout
         self._counts: Counts = np.zeros(_BINS, np.int64)
         self.longest = 0.0
         self.total = 0
@@ -57,7 +63,8 @@ class WaitHistogram:
         before = float(reached[position - 1])
         share = (rank - before) / float(self._counts[position])
         low, high = (np.array([_LOWEST + position - 1, _LOWEST + position], np.int64) << _SHIFT).view(np.float64)
-        return min(self.longest, float(low + share * (high - low)))
+        value = min(self.longest, float(low + share * (high - low)))
+        return self._timeout if low <= self._timeout < value else value
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,8 @@ class SimulationResult:
         refused: requests whose new connection the server refused ("too many clients").
         opened: connections that were opened.
         utilisation: connection time leased (connecting included), as a share of all connections for all the time.
-        peak_connections: the most connections open at once: in one pool, or on the server for a fleet.
+        peak_connections: the most connections open at once: in one pool (those that were opened in the warm-up and
+            are still open count), or on the server for a fleet.
         mean_wait: mean seconds from asking for a connection to holding it (connecting included) or giving up, over
             served and timed-out requests; NaN when there were none. A refused request has no wait.
         mean_wait_error: its standard error, from the spread between replications; NaN for fewer than two.

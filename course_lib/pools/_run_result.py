@@ -31,6 +31,23 @@ def percentile(values: Sequence[float], fraction: float) -> float:
     return sorted(values)[math.ceil(fraction * len(values)) - 1]
 
 
+def readable(value: float, digits: int = 2) -> str:
+    """A finite number as people write it: "1,250", "12", "0.4".
+
+    Args:
+        value: the number.
+        digits: how many of its digits count, and how many come after the point at most, unless it is smaller than
+            that. Those before the point are never rounded away.
+    """
+    if value == 0:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    if abs(value) >= 10**-digits:
+        places = min(places, digits)
+    text = f"{value:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if places else text
+
+
 @dataclass(frozen=True)
 class RequestOutcome:
     """How one request fared; times in seconds.
@@ -44,6 +61,7 @@ class RequestOutcome:
         error: the class of the error, if there was one.
         message: the first line of the error, shortened.
         value: what its work returned.
+        end: when its work returned or raised, counted from the begin of the run.
     """
 
     name: str
@@ -54,6 +72,7 @@ class RequestOutcome:
     error: str | None = None
     message: str | None = None
     value: Any = None
+    end: float | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,4 +162,4 @@ class RunResult:
 
 
 def _milliseconds(seconds: float) -> str:
-    return "–" if math.isnan(seconds) else f"{1000 * seconds:.1f} ms"
+    return "–" if math.isnan(seconds) else f"{1000 * seconds:,.1f} ms"

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from course_lib._tables import html_table, marked_up, text_table
-from course_lib.pools._numbers import whole
+from course_lib.pools._numbers import counted, whole
 from course_lib.pools.sizing import BudgetVerdict, check_budget
 
 __all__ = ["BudgetBoard", "Settings", "budget_board"]
@@ -55,34 +55,35 @@ class Settings:
 
     @property
     def breaks_first(self) -> str:
-        """What happens first as the load grows, in one or two sentences."""
+        """What happens first as the load grows, in one or two sentences that go on after a colon."""
         verdict = self.verdict
         if verdict is None:
-            return "The first connection is refused: `reserved` leaves nothing for the application."
+            return "the very first connection. `reserved` leaves nothing for the application."
         if not self.pool_size or self.max_overflow < 0:
-            return "A burst in one process: its pool has no limit and opens connections until the server refuses."
+            return "a burst in one process. Its pool has no limit and opens connections until the server refuses."
         kept = self.pool_size * verdict.processes
         if kept > verdict.available:
             full = verdict.available // self.pool_size
             return (
-                f"The kept connections, without any overflow: {full} of {verdict.processes} processes can fill "
-                "their `pool_size`; further ones get `too many clients`."
+                f"the kept connections, without any overflow. {full} of {counted(verdict.processes, 'process')} can "
+                "fill their `pool_size`; further ones get `too many clients`."
             )
+        most = self.pool_size + self.max_overflow
         if not verdict.fits:
-            full = verdict.available // (self.pool_size + self.max_overflow)
+            full = verdict.available // most
             return (
-                f"A burst: {full} of {verdict.processes} processes can open all their overflow; "
+                f"a burst. {full} of {counted(verdict.processes, 'process')} can open all their overflow; "
                 "further ones get `too many clients`."
             )
         deploy = self.with_one_more_instance
         if deploy > verdict.available:
             return (
-                f"A deploy under full load: one more instance makes {deploy} connections, and the server has "
+                f"a deploy. Under full load, one more instance makes {deploy} connections, and the server has "
                 f"{verdict.available} for them."
             )
         return (
-            "Nothing on the server, even with one more instance. A process that has "
-            f"{self.pool_size + self.max_overflow} connections in use lets the next request wait in its own pool."
+            "waiting. The server has room even for one more instance, and a process that has "
+            f"{counted(most, 'connection')} in use lets the next request wait in its own pool."
         )
 
     @property
@@ -100,7 +101,7 @@ class Settings:
         return [
             ("connections for the pools", str(verdict.available)),
             ("processes, each with a pool", str(verdict.processes)),
-            ("most connections for each process", str(verdict.per_process)),
+            ("each process may open at most", str(verdict.per_process)),
             (
                 "connections kept open by all pools",
                 str(self.pool_size * verdict.processes) if self.pool_size else "no limit",
@@ -117,7 +118,8 @@ class Settings:
             said = ["Does not fit.", "`reserved` is as large as `max_connections`, or larger. Reserve less."]
         else:
             said = ["Fits." if verdict.fits else "Does not fit.", verdict.message]
-        return [*said, f"Breaks first: {self.breaks_first}"]
+        next_thing = "What comes next" if verdict is not None and verdict.fits else "What breaks first"
+        return [*said, f"{next_thing}: {self.breaks_first}"]
 
 
 class BudgetBoard:
@@ -152,52 +154,47 @@ class BudgetBoard:
 
     def _repr_html_(self) -> str:
         settings = ", ".join(f"{name} {value}" for name, value in asdict(self.settings).items())
-        return f"<p>{html.escape(settings)}</p>{self._verdict()}"
+        return f"<p>{html.escape(settings)}</p>{self._numbers()}{self._said()}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         # Text and HTML stand for the sliders wherever widgets don't run: GitHub, nbval, an exported page.
-        return {**self._sliders()._repr_mimebundle_(), "text/plain": repr(self), "text/html": self._repr_html_()}
+        bundle = self._sliders()._repr_mimebundle_()
+        shown = bundle[0] if isinstance(bundle, tuple) else bundle
+        return {**(shown or {}), "text/plain": repr(self), "text/html": self._repr_html_()}
 
-    def _verdict(self) -> str:
+    def _numbers(self) -> str:
         cells = [[html.escape(cell) for cell in row] for row in self.settings.rows]
+        return html_table(_CAPTION, _HEADINGS, cells)
+
+    def _said(self) -> str:
         first, *others = (marked_up(each) for each in self.settings.sentences)
-        said = "".join(f"<p>{each}</p>" for each in (f"<strong>{first}</strong>", *others))
-        return html_table(_CAPTION, _HEADINGS, cells) + said
+        return "".join(f"<p>{each}</p>" for each in (f"<strong>{first}</strong>", *others))
 
     def _sliders(self) -> Any:
-        import ipywidgets  # here, so that the library is quick to import where no notebook runs
+        from course_lib.pools._board_widget import Sliders  # here: quick to import where no notebook runs
 
-        answer = ipywidgets.HTML(self._verdict())
-        sliders = {
-            name: ipywidgets.IntSlider(
-                value=getattr(self.settings, name),
-                min=minimum,
-                max=max(maximum, getattr(self.settings, name)),
-                description=name,
-                style={"description_width": "9em"},
-                layout={"width": "30em", "max_width": "100%"},
-            )
-            for name, (minimum, maximum) in _SLIDERS.items()
-        }
+        sliders = Sliders(
+            values=asdict(self.settings), ranges=self._ranges(), numbers=self._numbers(), said=self._said()
+        )
 
         def follow() -> None:
-            answer.value = self._verdict()
-            for name, slider in sliders.items():
-                value = getattr(self.settings, name)
-                slider.max = max(slider.max, value)
-                if slider.value != value:
-                    slider.value = value
+            with sliders.hold_sync():
+                sliders.ranges = self._ranges()
+                sliders.values = asdict(self.settings)
+                sliders.numbers, sliders.said = self._numbers(), self._said()
 
         def moved(change: dict[str, Any]) -> None:
-            name = change["owner"].description
-            if getattr(self.settings, name) != change["new"]:
-                self.set(**{name: change["new"]})
+            if change["new"] != asdict(self.settings):
+                self.set(**change["new"])
 
-        for slider in sliders.values():
-            slider.observe(moved, names="value")
+        sliders.observe(moved, names="values")
         # Only the board that was shown last follows `set`; otherwise each display would add one more.
         self._observers = [follow]
-        return ipywidgets.VBox([*sliders.values(), answer])
+        return sliders
+
+    def _ranges(self) -> dict[str, list[int]]:
+        values = asdict(self.settings)
+        return {name: [least, max(most, values[name])] for name, (least, most) in _SLIDERS.items()}
 
 
 def budget_board(

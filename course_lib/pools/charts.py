@@ -1,22 +1,28 @@
 """Pictures of pools: the timeline of requests and connections, and curves. Each says in words what it shows.
 
 A picture is a small PNG on a light ground of its own: no single ink reaches a contrast of 4.5:1 on both white and
-JupyterLab's dark ground, and SVG is not shown in a notebook that is not trusted yet. Colours are those that people
+JupyterLab's dark ground, and SVG is not shown in a notebook that is not trusted yet: an <svg> in HTML is cut out there,
+and HTML is preferred to the PNG beside it, so that nothing would be left. Colours are those that people
 with any colour vision tell apart (Okabe and Ito, https://jfly.uni-koeln.de/color/); hatches, line styles and markers
 say the same once more.
 """
 
+import html
 import math
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from course_lib.pools._recording import PoolError, Recording
-from course_lib.pools._run_result import RunResult
+from course_lib.pools._run_result import RunResult, readable
 from course_lib.pools.recorder import PoolRecorder
 
 __all__ = ["Chart", "Curve", "curve_chart", "timeline_chart", "waiting_curve"]
 
+_COLUMNS = 90
+_UNIT = re.compile(r"\(([^()]{1,12})\)$")
 Curve = tuple[Sequence[float], Sequence[float]]
 
 
@@ -37,12 +43,17 @@ class Chart:
     def __repr__(self) -> str:
         return f"{self.title}. {self.findings}"
 
+    @property
+    def text(self) -> str:
+        """Title and findings in lines of at most 90 characters, which a cell's output shows whole."""
+        return _wrapped(repr(self))
+
     def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The picture as a notebook stores it: data and metadata by MIME type, the text alternative among both."""
         import base64
 
         picture = base64.b64encode(self.png).decode("ascii")
-        return {"image/png": picture, "text/plain": repr(self)}, {"image/png": {"alt": repr(self)}}
+        return {"image/png": picture, "text/plain": self.text}, {"image/png": {"alt": repr(self)}}
 
     def _ipython_display_(self) -> None:
         # JupyterLab shows no alternative text of a picture, so the findings follow as text that everybody reads.
@@ -50,7 +61,8 @@ class Chart:
 
         data, metadata = self.bundle()
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-        display({"text/plain": self.findings}, raw=True)  # type: ignore[no-untyped-call]
+        words = {"text/html": f"<p>{html.escape(self.findings)}</p>", "text/plain": _wrapped(self.findings)}
+        display(words, raw=True)  # type: ignore[no-untyped-call]
 
 
 def timeline_chart(source: RunResult | Recording | PoolRecorder, *, title: str | None = None) -> Chart:
@@ -73,7 +85,8 @@ def timeline_chart(source: RunResult | Recording | PoolRecorder, *, title: str |
         recording = source.recording()
     else:
         recording = source
-    failed = {each.name for each in source.outcomes if each.status == "failed"} if isinstance(source, RunResult) else ()
+    outcomes = source.outcomes if isinstance(source, RunResult) else ()
+    failed = {each.name: each.end for each in outcomes if each.status == "failed"}
     timeline = to_timeline(recording, failed)
     if not timeline.rows and not recording.connections:
         raise PoolError("There is nothing to draw yet: no request and no connection was recorded.")
@@ -108,7 +121,7 @@ def waiting_curve(
         x_label="utilisation (%)",
         y_label=f"{of} (ms)",
         line=None if target is None else 1000 * target,
-        line_label="" if target is None else f"target {1000 * target:g} ms",
+        line_label="" if target is None else f"target {readable(1000 * target, 3)} ms",
     )
 
 
@@ -133,7 +146,8 @@ def curve_chart(
         line_label: what that value is.
         log_y: whether y has a logarithmic scale.
     Returns:
-        The picture, with its findings in words: where each curve begins, ends and crosses the line.
+        The picture, with its findings in words: where each curve begins, ends, is highest and crosses the line. A unit
+        in brackets at the end of a label, as in "wait (ms)", follows each number.
     Raises:
         PoolError: there is no curve, a curve's lists differ in length, or a value is not a finite number.
     """
@@ -148,19 +162,40 @@ def curve_chart(
             raise PoolError(f"The curve {name!r} has {len(xs)} x and {len(ys)} y values. It needs equally many.")
         if not all(math.isfinite(value) for side in clean[name] for value in side):
             raise PoolError(f"The curve {name!r} has a value that is not a finite number. Leave such points out.")
-    sentences = [_describe(name, *curve, line, line_label) for name, curve in clean.items()]
+    sentences = [
+        _describe(name, *curve, _unit(x_label), _unit(y_label), line, line_label) for name, curve in clean.items()
+    ]
     picture = draw_curves(clean, title, x_label, y_label, line, line_label, log_y)
     return Chart(title, " ".join([f"{y_label} against {x_label}.", *sentences]), picture)
 
 
-def _describe(name: str, xs: list[float], ys: list[float], line: float | None, line_label: str) -> str:
+def _describe(
+    name: str, xs: list[float], ys: list[float], x_unit: str, y_unit: str, line: float | None, line_label: str
+) -> str:
     points = sorted(zip(xs, ys, strict=True))
-    (first_x, first_y), (last_x, last_y) = points[0], points[-1]
-    words = f"{name}: {first_y:.3g} at {first_x:.3g}"
-    words += f", {last_y:.3g} at {last_x:.3g}" if len(points) > 1 else ""
+    highest = max(points, key=lambda point: point[1])
+
+    def told(point: tuple[float, float]) -> str:
+        peak = ", its peak" if point == highest and len({y for _, y in points}) > 1 else ""
+        return f"{readable(point[1])}{y_unit} at {readable(point[0], 3)}{x_unit}{peak}"
+
+    words = f"{name}: {told(points[0])}"
+    if len(points) > 1:
+        comma = "," if "peak" in words else ""
+        words = f"{name}: from {told(points[0])}{comma} to {told(points[-1])}"
+        words += f", with {told(highest)}" if highest not in (points[0], points[-1]) else ""
     if line is not None:
         above = next((x for x, y in points if y > line), None)
         words += "; never above " if above is None else "; above "
-        words += line_label or f"{line:g}"
-        words += "" if above is None else f" from {above:.3g} on"
+        words += line_label or f"{readable(line, 3)}{y_unit}"
+        words += "" if above is None else f" from {readable(above, 3)}{x_unit} on"
     return f"{words}."
+
+
+def _unit(label: str) -> str:
+    found = _UNIT.search(label)
+    return f" {found[1]}" if found else ""
+
+
+def _wrapped(words: str) -> str:
+    return textwrap.fill(words, _COLUMNS, break_long_words=False, break_on_hyphens=False)

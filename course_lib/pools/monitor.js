@@ -10,6 +10,9 @@ const NAMES = {
   D: "dead",
   "": "not opened",
 };
+const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+// An overflow connection in use is one of those in use, and is counted there too.
+const KEY = [["U", "in use"], ["O", "of them overflow"], ["I", "idle"], ["D", "dead"]];
 const OUTCOMES = [
   ["served", "served"],
   ["timed out", "timed out"],
@@ -112,7 +115,7 @@ function render({ model, el }) {
   cells.setAttribute("role", "img");
   const key = make("ul", "cpm-key");
   const counts = {};
-  for (const [letter, name] of [["U", "in use"], ["I", "idle"], ["O", "overflow"], ["D", "dead"]]) {
+  for (const [letter, name] of KEY) {
     const item = make("li");
     const sample = make("span", "cpm-sample", SIGNS[letter] ?? letter);
     sample.dataset.state = letter;
@@ -187,9 +190,10 @@ function render({ model, el }) {
     const tally = {};
     for (const [letter] of slots) tally[NAMES[letter]] = (tally[NAMES[letter]] ?? 0) + 1;
     const words = Object.entries(tally).map(([name, count]) => `${count} ${name}`).join(", ");
-    cells.setAttribute("aria-label", `${slots.length} slots: ${words}`);
+    cells.setAttribute("aria-label", `${plural(slots.length, "slot")}: ${words}`);
     const extra = now.size ? slots.length - now.size : 0;
-    write(poolTitle, `Pool: ${now.size || slots.length} slots` + (extra > 0 ? ` + ${extra} overflow` : ""));
+    write(poolTitle, `Pool: ${plural(now.size || slots.length, "slot")}` + (extra > 0 ? ` + ${extra} overflow` : ""));
+    return tally;
   }
 
   function drawQueue(now) {
@@ -208,7 +212,7 @@ function render({ model, el }) {
     const hidden = now.waiting - now.queue.length;
     write(more, now.waiting ? (hidden > 0 ? `and ${hidden} more` : "full bar = time-out") : "nobody waits");
     const longest = now.queue.length ? `, the longest for ${now.queue[0]} % of its time` : "";
-    queue.setAttribute("aria-label", `${now.waiting} requests wait${longest}`);
+    queue.setAttribute("aria-label", `${now.waiting === 1 ? "1 request waits" : `${now.waiting} requests wait`}${longest}`);
   }
 
   function draw() {
@@ -216,10 +220,10 @@ function render({ model, el }) {
     if (now.running === undefined) return;
     write(button, now.running ? "■ Stop" : "▶ Start");
     root.dataset.running = String(now.running);
-    write(message, now.running ? `Running. It stops by itself in ${now.left} s.` : now.message);
-    drawCells(now);
+    write(message, now.message + (now.running ? ` It stops by itself in ${now.left} s.` : ""));
+    const tally = drawCells(now);
     drawQueue(now);
-    const numbers = Object.fromEntries(now.rows);
+    const numbers = { ...Object.fromEntries(now.rows), "of them overflow": String(tally[NAMES.O] ?? 0) };
     for (const [name, node] of Object.entries(counts)) {
       const value = numbers[name] ?? (name === "p95 wait" ? "–" : "0");
       write(node, value);

@@ -5,24 +5,23 @@ It shows what is there: a real engine, real requests, and what `PoolRecorder` se
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from weakref import WeakValueDictionary
 
 import anywidget
 import traitlets
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, InvalidRequestError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from course_lib.pools._monitor_engine import make_engine, pool_of, url_of
 from course_lib.pools._monitor_run import MonitorRun, Picture, Settings
 from course_lib.pools._monitor_view import Cell, MonitorNumbers, as_html, as_text
 from course_lib.pools._recording import PoolError
 
 __all__ = ["MonitorNumbers", "PoolMonitor"]
 
-APPLICATION_NAME = "pool monitor"
 _HERE = Path(__file__).parent
 _LOG_LINES = 50
 _QUEUE_SHOWN = 30
@@ -48,6 +47,9 @@ class PoolMonitor(anywidget.AnyWidget):
     Start it with its button or with `start`. It ends with its button, with `stop`, after `seconds`, when another
     monitor on the same database is made, when it is closed, when its engine is disposed of, or when the server is gone.
     While a cell runs without `await`, nothing moves.
+
+    Where widgets don't run (GitHub, an exported page), a still picture stands for it. A cell that ends with
+    ``await monitor.run(seconds=1)`` puts one of a real run there.
 
     Args:
         target: the async URL of a database, or an AsyncEngine.
@@ -87,16 +89,16 @@ class PoolMonitor(anywidget.AnyWidget):
         seconds: float = 60.0,
         **engine_options: Any,
     ) -> None:
-        if not (seconds > 0 and math.isfinite(seconds)):
-            raise PoolError(f"`seconds` is a positive number, and {seconds!r} is not.")
+        _check_seconds(seconds)
         self._engine = target if isinstance(target, AsyncEngine) else None
-        self._url = _url_of(target)
+        self._url = url_of(target)
         self._options = engine_options
         self._seconds = seconds
         self._run: MonitorRun | None = None
         self._task: asyncio.Task[None] | None = None
         self._numbers = MonitorNumbers()
         self._cells: list[Cell] = []
+        self._still: tuple[str, MonitorNumbers, list[Cell]] | None = None
         given = {"pool_size": pool_size, "max_overflow": max_overflow, "timeout": timeout}
         values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if self._engine is not None:
@@ -105,7 +107,7 @@ class PoolMonitor(anywidget.AnyWidget):
                     "An engine keeps the pool that it was created with, so only `max_overflow` can be told here. "
                     "Give the URL instead, and the monitor makes an engine with the settings that you choose."
                 )
-            values = {"max_overflow": max_overflow, **_pool_of(self._engine)}
+            values = {"max_overflow": max_overflow, **pool_of(self._engine)}
         self._fixed = self._engine is not None
         self._ready = False
         try:
@@ -149,6 +151,7 @@ class PoolMonitor(anywidget.AnyWidget):
             before = other._task
         _monitors[self._url] = self
         self.lines = []
+        self._still = None
         self._show(Picture(MonitorNumbers(running=True, message="Starting."), [], [], []))
         self._run = MonitorRun(self._make_engine, not self._fixed, self._settings, self._show, self._seconds)
         self._task = loop.create_task(_after(before, self._run), name="pool monitor")
@@ -157,6 +160,33 @@ class PoolMonitor(anywidget.AnyWidget):
         """Stop the workload and wait until every connection of it is given back. Does nothing when it is stopped."""
         self._end("Stopped.")
         await _finished(self._task)
+
+    async def run(self, seconds: float = 1.0) -> Self:
+        """Run the workload for a short time, stop it, and keep its last picture for where widgets don't run.
+
+        A run that is under way ends first. The numbers differ from run to run, so a cell that ends with
+        ``await monitor.run(seconds=1)`` carries the tag `nbval-ignore-output`.
+
+        Args:
+            seconds: how long; connecting takes a part of it.
+        Returns:
+            The monitor, so that the cell shows it.
+        Raises:
+            PoolError: `seconds` is not a positive number.
+        """
+        _check_seconds(seconds)
+        await self.stop()
+        self.start()
+        try:
+            if self._task is not None:
+                await asyncio.wait({self._task}, timeout=seconds)
+            numbers, cells = self._numbers, self._cells
+        finally:
+            await self.stop()
+        if numbers.pool is not None:  # otherwise it has ended by itself, and its message says why
+            told = f"Recorded in a run of {numbers.seconds:.1f} s."
+            self._still = self._title(), replace(numbers, running=False, message=told), cells
+        return self
 
     def snapshot(self) -> MonitorNumbers:
         """The numbers that it shows now, at most a tenth of a second old."""
@@ -169,16 +199,19 @@ class PoolMonitor(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        return as_text(self._title(), self._numbers)
+        title, numbers, _ = self._still or (self._title(), self._numbers, [])
+        return as_text(title, numbers)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         # Text and still picture stand for the widget wherever it does not run: GitHub, nbval, an exported page.
         view = {"version_major": 2, "version_minor": 1, "model_id": self.model_id}
-        cells = self._cells or [("", None, None)] * self._slots()
+        title, numbers, cells = self._still or (self._title(), self._numbers, self._cells)
+        cells = cells or [("", None, None)] * self._slots()
+        size = self.pool_size if numbers.pool is None else numbers.pool.size or len(cells)
         bundle = {
             "application/vnd.jupyter.widget-view+json": view,
             "text/plain": repr(self),
-            "text/html": as_html(self._title(), self._numbers, cells, self.pool_size),
+            "text/html": as_html(title, numbers, cells, size),
         }
         return bundle, {}
 
@@ -221,21 +254,8 @@ class PoolMonitor(anywidget.AnyWidget):
     def _make_engine(self, settings: Settings) -> AsyncEngine:
         if self._engine is not None:
             return self._engine
-        options: dict[str, Any] = dict(self._options)
-        if self._url.get_driver_name() == "asyncpg":
-            arguments = dict(options.get("connect_args", {}))
-            named = {"application_name": APPLICATION_NAME, **arguments.get("server_settings", {})}
-            options["connect_args"] = {**arguments, "server_settings": named}
-        try:
-            return create_async_engine(
-                self._url,
-                **options,
-                pool_size=settings.pool_size,
-                max_overflow=settings.max_overflow,
-                pool_timeout=settings.timeout,
-            )
-        except (ArgumentError, InvalidRequestError, ImportError, TypeError) as error:
-            raise PoolError(f"No engine can be made for the monitor: {type(error).__name__}: {error}") from error
+        sizes = {"pool_size": settings.pool_size, "max_overflow": settings.max_overflow}
+        return make_engine(self._url, self._options, **sizes, pool_timeout=settings.timeout)
 
     def _show(self, picture: Picture) -> None:
         self._numbers, self._cells = picture.numbers, picture.cells
@@ -263,6 +283,11 @@ class PoolMonitor(anywidget.AnyWidget):
         )
 
 
+def _check_seconds(seconds: float) -> None:
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise PoolError(f"`seconds` is a positive number, and {seconds!r} is not.")
+
+
 async def _finished(task: asyncio.Task[None] | None) -> None:
     # A task of another event loop cannot be awaited; it ends by itself within its next tick.
     if task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop():
@@ -272,24 +297,3 @@ async def _finished(task: asyncio.Task[None] | None) -> None:
 async def _after(before: asyncio.Task[None] | None, run: MonitorRun) -> None:
     await _finished(before)
     await run.run()
-
-
-def _url_of(target: object) -> URL:
-    if isinstance(target, AsyncEngine):
-        return target.url
-    if not isinstance(target, URL | str):
-        raise PoolError(
-            f"PoolMonitor watches the pool of an async database: give its URL or an AsyncEngine, "
-            f"not {type(target).__name__}."
-        )
-    try:
-        return make_url(target)
-    except ArgumentError:
-        raise PoolError("This is no database URL. It looks like postgresql+asyncpg://user@host/database.") from None
-
-
-def _pool_of(engine: AsyncEngine) -> dict[str, Any]:
-    pool = engine.pool
-    if not isinstance(pool, QueuePool):
-        return {"pool_size": 0, "timeout": 5.0}
-    return {"pool_size": pool.size(), "timeout": pool.timeout()}

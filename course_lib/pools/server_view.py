@@ -29,6 +29,7 @@ _PATIENCE = 5.0
 _QUERY_LENGTH = 60
 _PASSWORD = re.compile(r"(password\s+)(?:E?'(?:[^']|'')*'?)", re.IGNORECASE)
 _HEADINGS = ("PID", "connection", "held by", "state", "age", "waits for", "application", "user", "database", "query")
+_OFTEN_ALIKE = ("application", "user", "database")
 
 
 @dataclass(frozen=True)
@@ -66,32 +67,56 @@ class ServerView(list[Backend]):
     Args:
         backends: the rows.
         missing: connections of the recorder that have no backend any more, although the pool has not noticed.
+        database: the database that was asked about; None: all.
     """
 
-    def __init__(self, backends: Iterable[Backend] = (), missing: Iterable[LiveConnection] = ()) -> None:
+    def __init__(
+        self, backends: Iterable[Backend] = (), missing: Iterable[LiveConnection] = (), database: str | None = None
+    ) -> None:
         super().__init__(backends)
         self.missing = tuple(missing)
+        self.database = database
 
     def count(self, state: object) -> int:
         """How many backends are in this state, such as ``"idle in transaction"`` (or equal this row)."""
         return sum(1 for each in self if state in (each.state, each))
 
     def __repr__(self) -> str:
-        table = text_table(_HEADINGS, self._cells())
-        return f"{self._caption()}\n{table}" + (f"\n{self._note()}" if self.missing else "")
+        table = [text_table(*self._columns())] if self else []
+        return "\n".join([self._caption(), *table, *self._notes()])
 
     def _repr_html_(self) -> str:
-        cells = [[html.escape(cell) for cell in row] for row in self._cells()]
-        return html_table(self._caption(), _HEADINGS, cells, html.escape(self._note()))
+        notes = " ".join(html.escape(note) for note in self._notes())
+        if not self:
+            return f"<p><strong>{html.escape(self._caption())}</strong></p>" + (f"<p>{notes}</p>" if notes else "")
+        headings, rows = self._columns()
+        cells = [[_cell(heading, cell) for heading, cell in zip(headings, row, strict=True)] for row in rows]
+        return html_table(self._caption(), headings, cells, notes)
 
     def _caption(self) -> str:
-        return f"{len(self)} client backend{'' if len(self) == 1 else 's'} on the server"
+        where = "on the server" if self.database is None else f"for database {self.database}"
+        return f"{len(self) or 'No'} client backend{'' if len(self) == 1 else 's'} {where}"
 
-    def _note(self) -> str:
-        if not self.missing:
-            return ""
-        names = ", ".join(f"{each.number} (PID {each.pid})" for each in self.missing)
-        return f"The pool still counts connections that have no backend any more: {names}."
+    def _notes(self) -> list[str]:
+        notes = []
+        alike = [f"{name} {value}" for name, value in self._alike().items() if name != "database" or not self.database]
+        if alike:
+            notes.append(f"{'Each has' if len(self) > 1 else 'It has'} {', '.join(alike)}.")
+        if self.missing:
+            names = ", ".join(f"{each.number} (PID {each.pid})" for each in self.missing)
+            notes.append(f"The pool still counts connections that have no backend any more: {names}.")
+        return notes
+
+    def _alike(self) -> dict[str, str]:
+        """What is the same in every row and need not stand in each: a narrow window shows seven columns."""
+        values = {name: {row[_HEADINGS.index(name)] for row in self._cells()} for name in _OFTEN_ALIKE}
+        return {name: found.pop() for name, found in values.items() if len(found) == 1 and found != {""}}
+
+    def _columns(self) -> tuple[list[str], list[list[str]]]:
+        """The headings and rows, without columns that are empty or the same in every row."""
+        rows, alike = self._cells(), self._alike()
+        kept = [index for index, name in enumerate(_HEADINGS) if name not in alike and any(row[index] for row in rows)]
+        return [_HEADINGS[index] for index in kept], [[row[index] for index in kept] for row in rows]
 
     def _cells(self) -> list[tuple[str, ...]]:
         return [
@@ -149,7 +174,7 @@ async def server_view(
             )
         )
     # With `database`, a connection of another one is not missing: it was not asked about.
-    return ServerView(backends, () if database is not None else live.values())
+    return ServerView(backends, () if database is not None else live.values(), database)
 
 
 async def _ask(url: URL, database: str | None) -> list[asyncpg.Record]:
@@ -176,6 +201,12 @@ async def _ask(url: URL, database: str | None) -> list[asyncpg.Record]:
         raise PoolError(f"PostgreSQL stopped answering: {type(error).__name__}: {error}.") from error
     finally:
         connection.terminate()
+
+
+def _cell(heading: str, cell: str) -> str:
+    # A long query may wrap, so that the rest keeps its place beside it; "1.2 s" in two lines is hard to read.
+    escaped = html.escape(cell)
+    return escaped if heading == "query" else f"<span style='white-space: nowrap'>{escaped}</span>"
 
 
 def _shortened(query: str) -> str:

@@ -112,7 +112,8 @@ def simulate_pool(
     random = np.random.default_rng(whole("seed", seed))
     queue.advance(warm_up, random, arrivals, leases, connect, tally=None)
     steps = -(-requests // lanes)
-    tally = _Tally(lanes)
+    tally = _Tally(lanes, timeout)
+    tally.peak = queue.most_open
     queue.advance(steps, random, arrivals, leases, connect, tally=tally)
     arrived = steps * lanes
     mean, error = mean_and_error(tally.wait_sums, np.full(lanes, steps, np.int64))
@@ -152,8 +153,8 @@ def _warm_up(arrivals: Distribution, leases: Distribution, limit: int, timeout: 
 class _Tally:
     """Sums over the counted requests of all lanes."""
 
-    def __init__(self, lanes: int) -> None:
-        self.waits = WaitHistogram()
+    def __init__(self, lanes: int, timeout: float) -> None:
+        self.waits = WaitHistogram(timeout)
         self.wait_sums: Array = np.zeros(lanes)
         self.timed_out = self.opened = self.peak = 0
         self.leased = self.elapsed = 0.0
@@ -170,6 +171,11 @@ class _Queue:
         self.free_at: Array = np.full((limit, lanes), -np.inf)
         self.idle = np.zeros(lanes, self._integer)  # open and not leased
         self.unleased = np.full(lanes, limit, self._integer)  # after the previous request; not all of them open
+
+    @property
+    def most_open(self) -> int:
+        """The most connections, leased or idle, that are open in one of the lanes after the previous request."""
+        return self.limit + int((self.idle - self.unleased).max())
 
     def advance(
         self,
@@ -196,6 +202,8 @@ class _Queue:
             fewest = self._run(times, held, connecting, waits, opening, served)
             self.now = times[-1].copy()
             if tally is not None:
+                # A connection is opened only when all open ones are leased, so beyond those that were open at the
+                # start, the most open are the most leased.
                 tally.peak = max(tally.peak, self.limit - fewest)
                 tally.opened += int(np.count_nonzero(opening))
                 tally.timed_out += int(served.size - np.count_nonzero(served))

@@ -15,7 +15,7 @@ https://en.wikipedia.org/wiki/Erlang_(unit) and https://en.wikipedia.org/wiki/M/
 import math
 from dataclasses import dataclass
 
-from course_lib.pools._numbers import number, whole
+from course_lib.pools._numbers import counted, number, whole
 
 __all__ = [
     "BudgetVerdict",
@@ -33,6 +33,7 @@ __all__ = [
 
 # Both formulas take one step per connection. A million steps still end in about a tenth of a second.
 _MOST_CONNECTIONS = 1_000_000
+_UNITS = "Check the units: requests per second and seconds."
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,7 @@ def check_budget(
     """Say whether pools of this size fit on the server.
 
     Args:
-        max_connections: see `connection_budget`, as for the next three.
-        reserved: connections that the pools must leave alone.
-        instances: machines or containers.
-        workers: processes on each instance.
+        max_connections, reserved, instances, workers: see `connection_budget`.
         pool_size: as in ``create_async_engine``; 0 means no limit there, and so it does here.
         max_overflow: as in ``create_async_engine``; −1 means no limit.
 
@@ -106,18 +104,19 @@ def check_budget(
         message = f"{setting} means no limit: one process alone can use up all {available} connections. Set a limit."
         return BudgetVerdict(available, processes, per_process, math.inf, False, message)
     wanted = (size + overflow) * processes
-    sum_in_words = f"{processes} processes × ({size} + {overflow}) = {wanted} connections"
+    sums = f"{counted(processes, 'process')} × ({size} + {overflow}) = {counted(wanted, 'connection')}"
     if wanted <= available:
-        message = f"{sum_in_words} fit in the {available} that the server has for them; {available - wanted} are left."
+        left = available - wanted
+        rest = f"{left or 'none'} {'is' if left < 2 else 'are'} left"
+        message = f"{sums}. The server has {available} for them; {rest}."
     elif per_process:
-        message = (
-            f"{sum_in_words} don't fit in {available}. Make pool_size + max_overflow at most {per_process}, "
-            f"or run at most {available // (size + overflow)} processes."
-        )
+        fitting = available // (size + overflow)
+        fewer = f", or run at most {counted(fitting, 'process')}" if fitting else ""
+        message = f"{sums} don't fit in {available}. Make pool_size + max_overflow at most {per_process}{fewer}."
     else:
         message = (
-            f"{sum_in_words} don't fit in {available}, nor does one connection each. "
-            f"Run at most {available} processes, or put a pooler such as PgBouncer in front."
+            f"{sums} don't fit in {available}, nor does one connection each. "
+            f"Run at most {counted(available, 'process')}, or put a pooler such as PgBouncer in front."
         )
     return BudgetVerdict(available, processes, per_process, wanted, wanted <= available, message)
 
@@ -132,9 +131,10 @@ def littles_law(arrival_rate: float, mean_time: float) -> float:
         mean_time: seconds that each one stays.
 
     Raises:
-        ValueError: an argument is negative or no finite number.
+        ValueError: an argument is negative or no finite number, or the product is none.
     """
-    return number("arrival_rate", arrival_rate) * number("mean_time", mean_time)
+    product = number("arrival_rate", arrival_rate) * number("mean_time", mean_time)
+    return number("arrival_rate × mean_time", product, advice=_UNITS)
 
 
 def utilisation(arrival_rate: float, service_time: float, connections: int) -> float:
@@ -258,7 +258,7 @@ def smallest_pool(arrival_rate: float, service_time: float, target_wait: float, 
                 return count
     raise ValueError(
         f"arrival_rate × service_time is {load:g}, so the pool would need more than {_MOST_CONNECTIONS} connections. "
-        "Check the units: requests per second and seconds."
+        + _UNITS
     )
 
 
@@ -279,7 +279,7 @@ def _connections(connections: int) -> int:
 
 def _load(arrival_rate: float, service_time: float) -> float:
     load = number("arrival_rate", arrival_rate, above=True) * number("service_time", service_time, above=True)
-    return number("arrival_rate × service_time", load, above=True, advice="Check the units.")
+    return number("arrival_rate × service_time", load, above=True, advice=_UNITS)
 
 
 def _exceeding(percentile: float) -> float:

@@ -63,6 +63,13 @@ root => {
   return [ratios.length, Math.min(...ratios)];
 }
 """
+# How wide the ring around the part with the focus is, its line, and whether it has the colour of the text.
+FOCUS_RING = """
+node => {
+  const { outlineWidth, outlineStyle, outlineColor } = getComputedStyle(node);
+  return [outlineWidth, outlineStyle, outlineColor === getComputedStyle(node.closest(".cpm")).color];
+}
+"""
 
 
 class Face:
@@ -125,6 +132,9 @@ def test_a_learner_drives_the_monitor_from_the_keyboard(page: NotebookPage, tmp_
 
     size = face.slider("Pool size")
     size.focus()
+    page.page.keyboard.press("ArrowLeft")
+    expect(face.root.locator(".cpm-pool .cpm-title")).to_have_text("Pool: 1 slot")
+    page.page.keyboard.press("ArrowRight")
     page.page.keyboard.press("ArrowRight")
     expect(size).to_have_attribute("aria-valuetext", "3")
     expect(face.cells("")).to_have_count(3)
@@ -137,7 +147,6 @@ def test_a_learner_drives_the_monitor_from_the_keyboard(page: NotebookPage, tmp_
     expect(face.root.locator(".cpm-chip")).to_have_count(9)
     expect(face.counter("timed out")).not_to_have_text("0")
     expect(face.log).to_contain_text("no connection within 0.5 s")
-    expect(face.spoken).to_contain_text("3 in use")
 
     output = page.run(page.cell("seen = ["))
     assert numbers(output, "PIDs") == face.pids()
@@ -157,10 +166,14 @@ def test_a_learner_drives_the_monitor_from_the_keyboard(page: NotebookPage, tmp_
         page.use_theme(f"JupyterLab {theme}")
         expect(page.page.locator("#jupyterlab-splash")).to_have_count(0)
         page.picture(tmp_path / f"monitor-{theme.lower()}.png", face.root)
+        for part in (face.button, size, face.log):
+            part.focus()
+            assert part.evaluate(FOCUS_RING) == ["3px", "solid", True]
         texts, contrast = face.root.evaluate(LEAST_CONTRAST)
         assert texts > 30
         assert contrast >= 4.5
     expect(waiting.locator(".jp-OutputArea")).to_contain_text("slept", timeout=PATIENCE)
+    expect(face.spoken).to_contain_text("3 in use")  # it speaks every five seconds only, so this comes late
 
     face.button.focus()
     page.page.keyboard.press("Space")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from course_lib.pools._recording import ConnectionLife, Lease, PoolError, Recording, Wait
 from course_lib.pools._rows import to_timeline
-from course_lib.pools._run_result import RequestOutcome, RunResult
+from course_lib.pools._run_result import RequestOutcome, RunResult, readable
 from course_lib.pools.charts import Chart, curve_chart, timeline_chart, waiting_curve
 
 GROUND = (251, 251, 249)
@@ -37,7 +37,7 @@ def recording() -> Recording:
 
 def result() -> RunResult:
     """The same as a run, in which request b failed with a connection in its hand."""
-    outcomes = (RequestOutcome("b", 0.1, 0.4, 0.5, "failed", "ValueError"),)
+    outcomes = (RequestOutcome("b", 0.1, 0.4, 0.5, "failed", "ValueError", end=0.6),)
     return RunResult("A run", outcomes, 1.0, recording())
 
 
@@ -54,7 +54,7 @@ def close_to(colour: tuple[int, int, int], found: set[tuple[int, int, int]]) -> 
 
 def test_rows_hold_bars_and_ends() -> None:
     """Is each request a row, in the order of coming, with its waits and leases and the way it ended?"""
-    timeline = to_timeline(recording(), failed=("b",))
+    timeline = to_timeline(recording(), failed={"b": 0.6})
     ends = {row.name: row.end for row in timeline.rows}
     assert list(ends) == ["a", "b", "leak", "c", "d"]
     assert ends == {"a": "ok", "b": "failed", "leak": "ok", "c": "timed out", "d": "ok"}
@@ -62,6 +62,8 @@ def test_rows_hold_bars_and_ends() -> None:
     assert bars["b"] == [("waiting", 0.1, 0.5), ("holding", 0.5, 1.0)]
     assert bars["c"] == [("timed out", 0.2, 0.7)]
     assert bars["d"] == [("waiting", 0.9, 1.0)]
+    assert [(row.name, row.failed_at) for row in timeline.rows if row.failed_at is not None] == [("b", 0.6), ("c", 0.7)]
+    assert [(row.name, bar.kind) for row in timeline.rows for bar in row.bars if bar.open] == [("d", "waiting")]
 
 
 def test_levels_count_what_is_in_use_and_waits() -> None:
@@ -72,10 +74,35 @@ def test_levels_count_what_is_in_use_and_waits() -> None:
     assert timeline.share_of_time_at(2) == pytest.approx(0.7)
 
 
+def leak() -> RunResult:
+    """A request that failed early and never gave its connection back."""
+    lives = (ConnectionLife(1, 0, 100, opened=-1.0, leases=(Lease(1, "leak", 0.0, None),)),)
+    outcomes = (RequestOutcome("leak", 0.0, 0.0, 0.2, "failed", "ValueError", end=0.2),)
+    return RunResult("A leak", outcomes, 1.0, Recording(1.0, 1, 1, lives, (Wait("leak", 0.0, 0.0, "served"),)))
+
+
+def test_a_failure_stands_where_it_was_raised_and_a_leak_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is the mark at the error and not at the end of the run, and does a bar without an end say so by its shape?"""
+    from course_lib.pools import _drawing
+
+    drawn: list[tuple[object, object]] = []
+    marker = _drawing._marker
+    monkeypatch.setattr(
+        _drawing, "_marker", lambda shape, colour: drawn.append((shape, colour)) or marker(shape, colour)
+    )
+    chart = timeline_chart(leak())
+    (row,) = to_timeline(leak().recording, {"leak": 0.2}).rows
+    assert (row.failed_at, row.bars[-1].end, row.bars[-1].open) == (0.2, 1.0, True)
+    assert drawn.count(_drawing._GOES_ON) == 3  # the request, its key in the legend, and the connection
+    assert chart.findings.endswith(
+        "The longest lease, of leak, took 1,000 ms and had not ended. At the end 1 connection was not given back."
+    )
+
+
 def test_findings_say_what_the_picture_shows() -> None:
     """Do the words carry the numbers: served, timed out, waits, use of the pool, the longest lease?"""
     assert timeline_chart(result()).findings == (
-        "5 requests in 1.00 s: 3 were served, 1 timed out and 1 failed. Half of them waited at most 100 ms, the "
+        "5 requests in 1 s: 3 were served, 1 timed out and 1 failed. Half of them waited at most 100 ms, the "
         "longest wait was 500 ms. At most 2 connections were in use at once; the pool was at its limit of 2 for 70 % "
         "of the time. The longest lease, of leak, took 700 ms."
     )
@@ -122,13 +149,16 @@ def test_a_notebook_gets_picture_alternative_and_words(monkeypatch: pytest.Monke
     chart = timeline_chart(result())
     data, metadata = chart.bundle()
     assert set(data) == {"image/png", "text/plain"}
-    assert metadata["image/png"]["alt"] == data["text/plain"] == repr(chart) == f"A run. {chart.findings}"
+    assert metadata["image/png"]["alt"] == repr(chart) == f"A run. {chart.findings}"
+    assert " ".join(data["text/plain"].split()) == repr(chart)
+    assert max(len(line) for line in data["text/plain"].splitlines()) <= 90
     assert len(json.dumps(data)) < 50_000
     shown: list[dict[str, str]] = []
     monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
     chart._ipython_display_()
-    assert [list(each) for each in shown] == [["image/png", "text/plain"], ["text/plain"]]
-    assert shown[1]["text/plain"] == chart.findings
+    assert [list(each) for each in shown] == [["image/png", "text/plain"], ["text/html", "text/plain"]]
+    assert shown[1]["text/html"] == f"<p>{chart.findings}</p>"
+    assert " ".join(shown[1]["text/plain"].split()) == chart.findings
 
 
 def test_curves_and_their_words() -> None:
@@ -137,8 +167,8 @@ def test_curves_and_their_words() -> None:
         {"Erlang C": ([0.5, 0.9, 0.7], [0.01, 0.2, 0.03]), "measured": ([0.5, 0.7], [0.012, 0.02])}, target=0.05
     )
     assert chart.findings == (
-        "mean wait (ms) against utilisation (%). Erlang C: 10 at 50, 200 at 90; above target 50 ms from 90 on. "
-        "measured: 12 at 50, 20 at 70; never above target 50 ms."
+        "mean wait (ms) against utilisation (%). Erlang C: from 10 ms at 50 % to 200 ms at 90 %, its peak; above "
+        "target 50 ms from 90 % on. measured: from 12 ms at 50 % to 20 ms at 70 %, its peak; never above target 50 ms."
     )
     assert len(chart.png) < 30_000
     assert (
@@ -149,6 +179,33 @@ def test_curves_and_their_words() -> None:
     )
     width, height = struct.unpack(">II", chart.png[16:24])
     assert (width, height) == (800, 360)
+
+
+def test_readable_numbers() -> None:
+    """Are numbers as people write them: whole when they are large, short when they are small?"""
+    numbers = {
+        1249.6: "1,250",
+        31.4: "31",
+        9.96: "10",
+        1.0: "1",
+        0.397: "0.4",
+        0.0931: "0.09",
+        0.00042: "0.00042",
+        0: "0",
+    }
+    assert {value: readable(value) for value in numbers} == numbers
+    assert [readable(value, 3) for value in (12.25, 0.95, 99.95, 2497)] == ["12.2", "0.95", "100", "2,497"]
+
+
+def test_words_of_curves_have_readable_numbers_and_the_peak() -> None:
+    """Are numbers whole or short, with their units, and is a peak in the middle told with its place?"""
+    curves = {"refused": ([0, 2.5, 12.25], [0.397, 1249.6, 31.4]), "none": ([0, 1], [0, 0]), "one": ([1], [2])}
+    assert curve_chart(curves, title="t", x_label="time (s)", y_label="wait (ms)", line=5).findings == (
+        "wait (ms) against time (s). refused: from 0.4 ms at 0 s to 31 ms at 12.2 s, with 1,250 ms at 2.5 s, its peak; "
+        "above 5 ms from 2.5 s on. none: from 0 ms at 0 s to 0 ms at 1 s; never above 5 ms. one: 2 ms at 1 s; "
+        "never above 5 ms."
+    )
+    assert "12 at 1" in curve_chart({"a": ([1, 2], [12, 3])}, title="t", x_label="x", y_label="y").findings
 
 
 @pytest.mark.parametrize(

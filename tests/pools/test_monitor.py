@@ -13,12 +13,12 @@ from sqlalchemy.pool import NullPool
 
 from conftest import MakeEngine, backends, run_apart
 from course_lib.pools import _monitor_run
+from course_lib.pools._monitor_engine import APPLICATION_NAME
 from course_lib.pools._monitor_view import MonitorNumbers, Slots, log_lines
 from course_lib.pools._recording import LiveConnection, PoolError, PoolEvent, Snapshot
-from course_lib.pools.monitor import APPLICATION_NAME, PoolMonitor
+from course_lib.pools.monitor import PoolMonitor
 from course_lib.pools.server_view import server_view
-from course_lib.servers import PostgresServer
-from course_lib.servers.faults import FaultProxy
+from course_lib.servers import FaultProxy, PostgresServer
 
 NOWHERE = "postgresql+asyncpg://somebody:s3cret@127.0.0.1:1/nothing"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -95,6 +95,59 @@ async def test_what_it_shows_is_what_the_server_sees(server: PostgresServer, mak
     assert "timed out" in str(monitor)
     assert f"served             {after.served}" in str(monitor)
     assert any("no connection within 0.3 s" in line for line in monitor.lines)
+
+
+async def test_a_short_run_leaves_its_last_picture(server: PostgresServer, make_monitor: MakeMonitor) -> None:
+    """Is there something to see where widgets don't run: the numbers of a real run, until the next start?"""
+    monitor = make_monitor(timeout=0.1)
+    assert await monitor.run(seconds=0.8) is monitor
+    assert not await backends(server)
+    data = monitor._repr_mimebundle_()[0]
+    assert dict(line.rsplit(maxsplit=1) for line in data["text/plain"].splitlines()[2:8])["in use"] == "2"
+    assert "Recorded in a run of 0." in data["text/plain"] and "Recorded in a run" in data["text/html"]
+    assert "aria-label='Slots: in use, in use'" in data["text/html"]
+    assert (monitor.snapshot().running, monitor.snapshot().message) == (False, "Stopped.")
+    monitor.start()
+    assert "Recorded" not in str(monitor)
+    await monitor.stop()
+    with pytest.raises(PoolError, match="positive number"):
+        await monitor.run(seconds=0)
+
+
+async def test_a_full_server_is_named_in_the_log_and_above(nothing_left: None) -> None:
+    """Does it say once that the server is full, and that nothing is served?"""
+    async with PostgresServer(max_connections=6, superuser_reserved_connections=2) as full:
+        blocker = create_async_engine(full.url, pool_size=4, max_overflow=0)
+        held = [await blocker.connect() for _ in range(4)]
+        monitor = PoolMonitor(full.url, pool_size=2, max_overflow=0, concurrency=3)
+        monitor.start()
+        await until(lambda: any("the server is full" in line for line in monitor.lines))
+        await until(lambda: "Nothing is served: see the log." in monitor.snapshot().message)
+        await asyncio.sleep(0.7)
+        assert sum("the server is full" in line for line in monitor.lines) == 1
+        await held[0].close()
+        await blocker.dispose()
+        await until(lambda: monitor.snapshot().message == "Running.")
+        await monitor.stop()
+        monitor.close()
+        for connection in held[1:]:
+            await connection.close()
+
+
+async def test_an_engine_that_was_disposed_of_before(
+    server: PostgresServer, make_engine: MakeEngine, make_monitor: MakeMonitor
+) -> None:
+    """Does a monitor drive the new pool of a disposed engine, and leave what belongs to it alone?"""
+    engine = make_engine(pool_size=2, max_overflow=0)
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+    await engine.dispose()
+    monitor = make_monitor(engine, concurrency=4)
+    monitor.start()
+    await until(lambda: monitor.snapshot().served)
+    await monitor.stop()
+    assert monitor.snapshot().errors == 0
+    assert len(await backends(server, 2, state="idle")) == 2
 
 
 async def test_a_moved_slider_changes_the_real_pool_and_load(server: PostgresServer, make_monitor: MakeMonitor) -> None:
@@ -219,6 +272,7 @@ async def test_a_dead_server_ends_the_run_with_a_message(monkeypatch: pytest.Mon
     message = monitor.snapshot().message
     assert "every request has failed" in message
     assert "Check that the server runs, then start again." in message
+    assert message.endswith("If the server was started again, run this cell again.")
     assert any("failed: " in line for line in monitor.lines)
     assert any("lost connection" in line for line in monitor.lines)
     await monitor.stop()

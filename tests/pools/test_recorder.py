@@ -11,9 +11,9 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
-from conftest import MakeEngine, backends
+from conftest import MakeEngine, backends, run_apart
 from course_lib.pools.recorder import PoolError, PoolRecorder
 from course_lib.pools.server_view import server_view
 from course_lib.servers import PostgresServer
@@ -115,6 +115,46 @@ def test_a_sync_engine_with_threads() -> None:
         thread.join()
     assert [lease.who for lease in recorder.recording().leases] == ["night job"]
     engine.dispose()
+
+
+@pytest.mark.parametrize("resets", [None, False, True])
+def test_resets_of_a_sync_engine_are_recorded_on_request(resets: bool | None) -> None:
+    """Are they left out where listening to them costs most, and there when somebody wants them?"""
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    with PoolRecorder(engine, resets=resets) as recorder:
+        assert bool(engine.pool.dispatch.reset) == bool(resets)
+        engine.connect().close()
+    assert kinds(recorder) == ["opened", "checked out", *(["reset"] if resets else []), "returned"]
+    engine.dispose()
+
+
+async def test_held_connections_with_their_holders(make_engine: MakeEngine) -> None:
+    """Are those and only those that are out given, with the driver's own connection?"""
+    engine = make_engine(pool_size=2)
+    with PoolRecorder(engine) as recorder:
+        await use(engine)
+        assert recorder.held() == []
+        async with engine.connect() as connection:
+            task, raw = asyncio.current_task(), await connection.get_raw_connection()
+            assert task is not None
+            assert recorder.held() == [(task.get_name(), raw.driver_connection)]
+
+
+async def test_an_engine_of_another_loop(make_engine: MakeEngine, server: PostgresServer) -> None:
+    """Can a recorder watch an engine that works in another loop, and does detaching leave nothing there?"""
+    engine = make_engine(pool_size=1)
+
+    async def elsewhere() -> int:
+        pid = await use(engine)
+        await engine.dispose()
+        return pid
+
+    with PoolRecorder(engine) as recorder:
+        pid = run_apart(elsewhere)
+        assert (recorder.snapshot().open, recorder.live()) == (0, [])
+    assert [life.pid for life in recorder.recording().connections] == [pid]
+    assert not await backends(server)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_timeline_of_connections_and_leases(make_engine: MakeEngine) -> None:
@@ -336,6 +376,7 @@ async def test_a_server_that_is_gone(server: PostgresServer) -> None:
         await engine.dispose()
     assert recorder.counts["invalidated"] == 1
     assert not recorder.live()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_connection_whose_setup_fails_is_no_connection(make_engine: MakeEngine) -> None:

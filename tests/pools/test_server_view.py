@@ -72,8 +72,14 @@ async def test_only_one_database(make_engine: MakeEngine, server: PostgresServer
     """Can the view be limited to one database?"""
     engine = make_engine()
     async with engine.connect():
-        assert len(await server_view(server, database=server.url.database)) == 1
-        assert await server_view(server, database="postgres") == []
+        one = await server_view(server, database=server.url.database)
+        assert len(one) == 1
+        assert repr(one).splitlines()[0] == f"1 client backend for database {server.url.database}"
+        assert "database" not in "".join(repr(one).splitlines()[1:])
+        nobody = await server_view(server, database="postgres")
+        assert nobody == []
+        assert repr(nobody) == "No client backends for database postgres"
+        assert nobody._repr_html_() == "<p><strong>No client backends for database postgres</strong></p>"
 
 
 async def test_passwords_in_queries_are_masked(make_engine: MakeEngine, server: PostgresServer) -> None:
@@ -96,3 +102,19 @@ def test_the_tables_escape_and_name_missing_backends() -> None:
         assert part in repr(view)
     shown = view._repr_html_()
     assert "<i>" not in shown and "<b>" not in shown and "&lt;i&gt;app" in shown
+
+
+def test_columns_that_say_nothing_are_left_out() -> None:
+    """Are columns that are empty or alike in every row told of below, or not at all, and does an age stay whole?"""
+    rows = [Backend(pid, "course", "learner", "", "idle", 1.25, None, "select 1") for pid in (7, 8)]
+    caption, headings, *_, note = repr(ServerView(rows)).splitlines()
+    assert caption == "2 client backends on the server"
+    assert headings.split() == ["PID", "state", "age", "query"]
+    assert note == "Each has user learner, database course."
+    shown = ServerView(rows)._repr_html_()
+    assert shown.count("<th ") == 4
+    assert "<span style='white-space: nowrap'>1.2 s</span>" in shown
+    assert "<p>Each has user learner, database course.</p>" in shown
+    rows.append(Backend(9, "other", "admin", "app", "idle", 1.25, None, "select 1", 3, "request 1"))
+    every = ["PID", "connection", "held", "by", "state", "age", "application", "user", "database", "query"]
+    assert repr(ServerView(rows)).splitlines()[1].split() == every

@@ -1,5 +1,6 @@
 """Does the simulation do what a pool does, request by request, and what queueing theory says on average?"""
 
+import asyncio
 import dataclasses
 import heapq
 import math
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import MakeEngine
 from course_lib.pools import sizing
+from course_lib.pools.server_view import server_view
 from course_lib.pools.simulation import (
     Deterministic,
     Exponential,
@@ -23,6 +26,8 @@ from course_lib.pools.simulation import (
     simulate_fleet,
     simulate_pool,
 )
+from course_lib.pools.workload import exponential, poisson, run_requests
+from course_lib.servers import PostgresServer
 
 
 class Script:
@@ -271,6 +276,81 @@ def test_recorded_draws_what_was_recorded() -> None:
     assert set(times) == {0.01, 0.02, 0.06}
     assert times.mean() == pytest.approx(recorded.mean, rel=0.02)
     assert times.std() == pytest.approx(recorded.mean * recorded.variation, rel=0.02)
+
+
+def test_percentiles_stay_within_the_timeout() -> None:
+    """Connecting makes the longest wait longer than the time-out; those who gave up waited no longer than that."""
+    result = simulate_pool(
+        Exponential(0.005),
+        LogNormal(0.02, 1),
+        pool_size=1,
+        max_overflow=1,
+        pool_timeout=0.05,
+        connect=Exponential(0.03),
+        requests=100_000,
+    )
+    assert result.longest_wait > 0.05
+    assert result.timed_out > 0.4 * result.arrived
+    assert [result.percentile(each) for each in (60, 80, 95, 99)] == [0.05] * 4
+
+
+def test_the_peak_counts_what_the_warm_up_left_open() -> None:
+    """Ten at once in the warm-up, then one at a time: none is opened any more, and ten are open."""
+    gaps = [1.0] + [0.0] * 9 + [100.0] * 5
+    result = simulate_pool(Script(gaps), Deterministic(1), pool_size=10, requests=5, warm_up=10, replications=1)
+    assert (result.opened, result.peak_connections) == (0, 10)
+    fewer = simulate_pool(
+        Script([*gaps, 100.0]), Deterministic(1), pool_size=2, max_overflow=8, requests=5, warm_up=11, replications=1
+    )
+    assert (fewer.opened, fewer.peak_connections) == (0, 2)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_the_real_pool_and_server_measure_the_same(
+    make_engine: MakeEngine, server: PostgresServer, seed: int
+) -> None:
+    """Lesson 06's experiment at 60 %, longer, with longer holds: what the event loop adds to each matters less then.
+    The simulation gets what the run recorded: when each request came, and how long it had its connection. So there is
+    no sampling error between the two.
+    """
+    engine = make_engine(pool_size=4, max_overflow=0, pool_timeout=30)
+    opened = await asyncio.gather(*(engine.connect() for _ in range(4)))
+    for each in opened:
+        await each.close()
+    in_pool, on_server = [], []
+
+    async def look() -> None:
+        while True:
+            in_pool.append(engine.pool.checkedout())  # type: ignore[attr-defined]
+            on_server.append(sum(each.state != "idle" for each in await server_view(server)))
+            await asyncio.sleep(0.05)
+
+    looking = asyncio.create_task(look())
+    run = await run_requests(
+        engine, requests=None, seconds=10, arrival=poisson(0.6 * 4 / 0.06), hold=exponential(0.06), seed=seed
+    )
+    looking.cancel()
+    await asyncio.wait({looking})
+    leases = {each.who: each for life in run.recording.connections for each in life.leases}
+    came = sorted(run.outcomes, key=lambda each: each.begin)
+    gaps = [float(each) for each in np.diff([0.0, *(each.begin for each in came)])]
+    held = [leases[each.name].end - leases[each.name].begin for each in came]
+    simulated = simulate_pool(Script(gaps), Script(held), pool_size=4, pool_timeout=None, requests=len(came), warm_up=0)
+    print(
+        "X",
+        simulated.mean_wait * len(came) / sum(run.waits),
+        simulated.utilisation * 4 / np.mean(in_pool),
+        simulated.utilisation * 4 / np.mean(on_server),
+        len(came),
+        len(on_server),
+    )
+    assert run.served == len(came) > 300
+    assert simulated.mean_wait == pytest.approx(sum(run.waits) / len(came), rel=0.15)
+    assert simulated.utilisation == pytest.approx(np.mean(in_pool) / 4, rel=0.15)
+    assert simulated.utilisation == pytest.approx(np.mean(on_server) / 4, rel=0.15)
+    # Drawn again and again from the recorded times, they come to a steady state, which a short run only visits.
+    steady = simulate_pool(Recorded(gaps), Recorded(held), pool_size=4, pool_timeout=None, requests=400_000)
+    assert steady.utilisation == pytest.approx(np.mean(in_pool) / 4, rel=0.15)
 
 
 def fleet(**changes: Any) -> FleetResult:

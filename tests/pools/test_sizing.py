@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from course_lib.exercises._pool_sums import BUDGET_CASES
+from course_lib.exercises._pool_waits import WAIT_CASES
 from course_lib.pools import sizing
 
 RATES = st.floats(0.1, 500)
@@ -56,7 +59,12 @@ def test_verdict_says_what_to_change() -> None:
     assert "at most 6 processes" in verdict.message
     fitting = sizing.check_budget(100, 3, 4, 2, 5, 7)
     assert fitting.fits
-    assert "1 are left" in fitting.message
+    assert "1 is left" in fitting.message
+    assert "17 connections. The server has 17 for them; none is left" in sizing.check_budget(20, 3, 1, 1, 17, 0).message
+    alone = sizing.check_budget(20, 3, 1, 1, 30, 0).message
+    assert alone.startswith("1 process ×")
+    assert alone.endswith("at most 17.")  # a single process is as few as there can be
+    assert "at most 1 process," in sizing.check_budget(4, 3, 2, 1, 1, 0).message
     assert "pooler" in sizing.check_budget(20, 3, 30, 1, 1, 0).message
 
 
@@ -214,8 +222,53 @@ def test_wrong_units_end_soon() -> None:
         sizing.erlang_b(10**9, 5)
     with pytest.raises(ValueError, match="Check the units"):
         sizing.mean_wait(1e300, 1e300, 5)
+    for function in (sizing.littles_law, lambda rate, time: sizing.utilisation(rate, time, 5)):
+        with pytest.raises(ValueError, match=r"is inf.*Check the units"):
+            function(1e200, 1e200)
     with pytest.raises(ValueError, match="target_wait is -0"):
         sizing.smallest_pool(10, 0.1, -0.1)
+
+
+@pytest.mark.parametrize("huge", [10**400, 10**5000, Fraction(10**400)], ids=["401 digits", "5001 digits", "fraction"])
+def test_what_no_float_can_hold_is_refused(huge: float) -> None:
+    with pytest.raises(ValueError, match="arrival_rate is too large"):
+        sizing.littles_law(huge, 1)
+    with pytest.raises(ValueError, match="connections is "):
+        sizing.erlang_b(huge, 1)  # type: ignore[arg-type]
+
+
+def test_decimals_hear_what_to_give() -> None:
+    with pytest.raises(ValueError, match=r"target_wait is Decimal.*give an int or a float"):
+        sizing.smallest_pool(10, 0.1, Decimal("0.1"))  # type: ignore[arg-type]
+
+
+def test_the_exercises_right_numbers_are_those_of_the_formulas() -> None:
+    """They stand in the checks as numbers, so that nothing in a notebook can change them."""
+    for each in BUDGET_CASES:
+        fitting = [
+            size
+            for size in range(1, each.max_connections)
+            if sizing.check_budget(
+                each.max_connections, each.reserved, each.instances, each.workers, size, each.max_overflow
+            ).fits
+        ]
+        assert each.right == max(fitting, default=0)
+    for case in WAIT_CASES:
+        assert case.right == sizing.smallest_pool(case.arrival_rate, case.service_time, case.target_wait)
+
+
+@pytest.mark.parametrize("percentile", [90, 93, 97, 99])
+def test_another_percentile_gives_other_numbers(percentile: float) -> None:
+    """An answer that takes it is caught, and the right one is at least 20 % away from the target on either side."""
+    others = [
+        sizing.smallest_pool(case.arrival_rate, case.service_time, case.target_wait, percentile) for case in WAIT_CASES
+    ]
+    assert others != [case.right for case in WAIT_CASES]
+    for case in WAIT_CASES:
+        assert sizing.wait_percentile(case.arrival_rate, case.service_time, case.right) < case.target_wait / 1.2
+        if case.right - 1 > case.load:
+            below = sizing.wait_percentile(case.arrival_rate, case.service_time, case.right - 1)
+            assert below > 1.2 * case.target_wait
 
 
 def test_numpy_numbers_are_numbers() -> None:

@@ -27,7 +27,7 @@ from course_lib.pools.workload import (
     run_requests,
     undersized_pool,
 )
-from course_lib.servers import PostgresServer
+from course_lib.servers import FaultProxy, PostgresServer
 
 SCENARIOS = [long_transaction, leaked_session, n_plus_one, nested_checkout, undersized_pool]
 Scenario = Callable[..., Awaitable[RunResult]]
@@ -207,6 +207,41 @@ async def test_an_interrupted_run_gives_every_connection_back(
         assert recorder.counts["served"] > 5
         assert not (await backends(server, 0, state="idle in transaction")).count("idle in transaction")
     assert (await run_requests(engine, requests=2, hold=0)).served == 2
+
+
+async def test_a_run_is_cancelled_although_giving_back_fails(server: PostgresServer, nothing_left: None) -> None:
+    """When nobody answers the rollback of an interrupted request, does its error hide the cancellation?"""
+    async with FaultProxy(server.url) as proxy:
+        engine = create_async_engine(proxy.url, pool_size=2, connect_args={"command_timeout": 0.2})
+        begun = asyncio.Event()
+
+        async def work(request: Request) -> None:
+            async with request.connection() as connection:
+                await connection.execute(text("select 1"))
+                begun.set()
+                await asyncio.sleep(5)
+
+        running = asyncio.create_task(run_requests(engine, requests=None, concurrency=2, work=work))
+        await begun.wait()
+        proxy.black_hole()
+        running.cancel()
+        done, _ = await asyncio.wait({running}, timeout=3)
+        assert done and running.cancelled()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await engine.dispose()
+
+
+async def test_an_outcome_tells_when_its_request_ended(make_engine: MakeEngine) -> None:
+    """Is the end of a failed request the moment of its error?"""
+
+    async def work(request: Request) -> None:
+        await asyncio.sleep(0.1)
+        raise ValueError("early")
+
+    result = await run_requests(make_engine(), requests=1, work=work)
+    (outcome,) = result.outcomes
+    assert outcome.end is not None
+    assert 0.09 < outcome.end - outcome.begin < 1
 
 
 async def test_a_server_that_dies_in_the_middle() -> None:

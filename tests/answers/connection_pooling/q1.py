@@ -63,6 +63,36 @@ def get_engine(url):
     )
 
 
+# %% right: async, with a lock around the look and the keeping
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engines = {}
+lock = asyncio.Lock()
+
+
+async def get_engine(url):
+    async with lock:
+        await asyncio.sleep(0)
+        if url not in engines:
+            engines[url] = create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+        return engines[url]
+
+
+# %% right: a setting of the driver added to the URL's query
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(
+        url.update_query_dict({"command_timeout": "10"}), pool_pre_ping=True, pool_recycle=300
+    )
+
+
 # %% wrong: engine-per-request | The second call made another engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -312,6 +342,161 @@ def get_engine():
     return create_async_engine("postgresql+asyncpg://localhost/app")
 
 
+# %% wrong: engine-per-request | its old one was forgotten
+from functools import lru_cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@lru_cache(maxsize=1)
+def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: engine-per-request | Only the first URL's is kept
+from sqlalchemy.ext.asyncio import create_async_engine
+
+kept = []
+
+
+def get_engine(url):
+    engine = create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+    if not kept:
+        kept.append(engine)
+    return kept[0] if kept[0].url == url else engine
+
+
+# %% wrong: engine-per-request | Two calls at the same moment
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engines = {}
+
+
+async def get_engine(url):
+    if url not in engines:
+        await asyncio.sleep(0.01)  # reads the settings, say
+        engines[url] = create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+    return engines[url]
+
+
+# %% wrong: forgets-the-url | For a URL with another password
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engines = {}
+
+
+def get_engine(url):
+    if url.database not in engines:
+        engines[url.database] = create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+    return engines[url.database]
+
+
+# %% wrong: forgets-the-url | `str(url)` masks its password
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engines = {}
+
+
+def get_engine(url):
+    if str(url) not in engines:
+        engines[str(url)] = create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+    return engines[str(url)]
+
+
+# %% wrong: connects-at-creation | opened a connection
+# It tries the database, and leaves nothing open.
+from sqlalchemy.ext.asyncio import create_async_engine
+
+engines = {}
+
+
+async def get_engine(url):
+    if url not in engines:
+        engines[url] = create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+        async with engines[url].connect():
+            pass
+        await engines[url].dispose()
+    return engines[url]
+
+
+# %% wrong: yields-the-engine | Return the engine itself
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@asynccontextmanager
+async def get_engine(url):
+    engine = create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+    yield engine
+    await engine.dispose()
+
+
+# %% wrong: yields-the-engine | Return the engine itself
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def get_engine(url):
+    yield create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: recycles-too-late | five minutes are 300 of them
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=1800)
+
+
+# %% wrong: recycles-too-late | five minutes are 300 of them
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=3600)
+
+
+# %% wrong: recycles-too-late | five minutes are 300 of them
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=1_000_000)
+
+
+# %% wrong: overflow-is-the-total | 10 + 15 are 25
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=10, max_overflow=15, pool_pre_ping=True, pool_recycle=300)
+
+
+# %% wrong: overflow-is-the-total | 15 + 10 are 25
+from functools import cache
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@cache
+def get_engine(url):
+    return create_async_engine(url, pool_size=15, max_overflow=10, pool_pre_ping=True, pool_recycle=300)
+
+
 # %% error: Invalid argument(s) 'overflow'
 from functools import cache
 
@@ -323,7 +508,7 @@ def get_engine(url):
     return create_async_engine(url, pool_size=5, overflow=10, pool_pre_ping=True, pool_recycle=300)
 
 
-# %% error: cannot reuse already awaited coroutine
+# %% error: Put `cache` above a plain `def`
 from functools import cache
 
 from sqlalchemy.ext.asyncio import create_async_engine

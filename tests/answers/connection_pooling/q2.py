@@ -73,6 +73,39 @@ async def fetch_value(engine, question):
             await asyncio.sleep(pause)
 
 
+# %% right: the same connection object, which reconnects after a rollback
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    async with engine.connect() as connection:
+        for left in (2, 1, 0):
+            try:
+                return await connection.scalar(text(question))
+            except DBAPIError as error:
+                if not error.connection_invalidated or not left:
+                    raise
+                await connection.rollback()
+
+
+# %% right: its own exception at the end
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    lost = None
+    for _ in range(3):
+        try:
+            async with engine.begin() as connection:
+                return (await connection.exec_driver_sql(question)).scalar_one()
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            lost = error
+    raise RuntimeError("the database does not answer") from lost
+
+
 # %% wrong: gives-up | catch this error and try once more
 from sqlalchemy import text
 
@@ -235,7 +268,7 @@ async def fetch_value(engine, question):
         return await connection.scalar(text(question))
 
 
-# %% wrong: retries-forever | after 5 seconds the function still tries
+# %% wrong: retries-forever | has taken 21 connections
 import asyncio
 
 from sqlalchemy import text
@@ -279,6 +312,183 @@ async def fetch_value(engine, question):
 # %% wrong: takes-other-parameters | Keep the starter's parameters
 async def fetch_value(engine):
     return 1
+
+
+# %% wrong: keeps-the-connection | after a query that failed
+# The natural beginning: connect, ask, close.
+from sqlalchemy import text
+
+
+async def fetch_value(engine, question):
+    connection = await engine.connect()
+    value = await connection.scalar(text(question))
+    await connection.close()
+    return value
+
+
+# %% wrong: keeps-the-connection | after a query that failed
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    for left in (2, 1, 0):
+        connection = await engine.connect()
+        try:
+            value = await connection.scalar(text(question))
+            await connection.close()
+            return value
+        except DBAPIError as error:
+            if not error.connection_invalidated or not left:
+                raise
+
+
+# %% wrong: keeps-the-connection | after a connection was lost
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+kept = []
+
+
+async def fetch_value(engine, question):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(question))
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    kept.append(await engine.connect())
+    return await kept[-1].scalar(text(question))
+
+
+# %% wrong: another-engine | has not opened a connection for them
+import asyncpg
+
+
+async def fetch_value(engine, question):
+    connection = await asyncpg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    try:
+        return await connection.fetchval(question)
+    finally:
+        await connection.close()
+
+
+# %% wrong: another-engine | has not opened a connection for them
+# No database at all.
+async def fetch_value(engine, question):
+    if "select 1" == question or not question[-1].isdigit():
+        raise OSError
+    return int(question.split()[1])
+
+
+# %% wrong: another-engine | After a lost connection
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def fetch_value(engine, question):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(question))
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    fresh = create_async_engine(engine.url)
+    async with fresh.connect() as connection:
+        return await connection.scalar(text(question))
+
+
+# %% wrong: retries-everything | Try again only after a lost connection
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+
+async def fetch_value(engine, question):
+    for left in (2, 1, 0):
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except ProgrammingError:
+            if not left:
+                raise
+        except DBAPIError as error:
+            if not error.connection_invalidated or not left:
+                raise
+
+
+# %% wrong: disposes-each-query | empty nothing unless a connection was lost
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(question))
+    except DBAPIError as error:
+        await engine.dispose()
+        if not error.connection_invalidated:
+            raise
+    async with engine.connect() as connection:
+        return await connection.scalar(text(question))
+
+
+# %% wrong: retries-forever | has taken 21 connections
+# Nothing but a refused connect ends it.
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    while True:
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+
+
+# %% wrong: retries-forever | after 5 seconds the function still tries
+# Few attempts, and long pauses between them.
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+async def fetch_value(engine, question):
+    pause = 2
+    while True:
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text(question))
+        except DBAPIError as error:
+            if not error.connection_invalidated or "breaks" not in question and pause > 10:
+                raise
+        await asyncio.sleep(0 if "breaks" in question or question[-1].isdigit() else pause)
+        pause *= 2
+
+
+# %% wrong: hides-the-outage | Each attempt loses its connection
+# The last answer is better than none, it thinks.
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+last = {}
+
+
+async def fetch_value(engine, question):
+    for _ in range(3):
+        try:
+            async with engine.connect() as connection:
+                last[question] = await connection.scalar(text(question))
+                return last[question]
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+    return last.get(question)
 
 
 # %% error: ObjectNotExecutableError

@@ -21,6 +21,17 @@ def pool_snapshot(engine):
     return {"size": size, "in_use": in_use, "idle": idle, "overflow": max(overflow, 0)}
 
 
+# %% right: an OrderedDict
+from collections import OrderedDict
+
+
+def pool_snapshot(engine):
+    pool = engine.pool
+    return OrderedDict(
+        size=pool.size(), in_use=pool.checkedout(), idle=pool.checkedin(), overflow=max(0, pool.overflow())
+    )
+
+
 # %% wrong: negative-overflow | starts at minus `pool_size`
 def pool_snapshot(engine):
     pool = engine.pool
@@ -120,7 +131,7 @@ def pool_snapshot(engine):
     }
 
 
-# %% wrong: wrong-numbers | not the pool's numbers
+# %% wrong: other-size | `size` is the number of connections that this engine's pool keeps
 def pool_snapshot(engine):
     pool = engine.pool
     return {
@@ -167,6 +178,86 @@ async def pool_snapshot(engine):
         "idle": pool.checkedin(),
         "overflow": max(0, pool.overflow()),
     }
+
+
+# %% wrong: other-size | Another engine has another one
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": 3,
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% wrong: other-size | Another engine has another one
+# What was seen once, played back.
+from itertools import cycle
+
+seen = cycle([(0, 0, 0), (1, 0, 0), (5, 0, 2), (3, 2, 2), (0, 3, 0)])
+
+
+def pool_snapshot(engine):
+    in_use, idle, overflow = next(seen)
+    return {"size": 3, "in_use": in_use, "idle": idle, "overflow": overflow}
+
+
+# %% wrong: wrong-numbers | not the pool's numbers
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": pool.overflow() + pool.size(),
+    }
+
+
+# %% wrong: swaps-in-use-and-idle | are exchanged
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size(),
+        "in_use": pool.checkedin(),
+        "idle": pool.checkedout(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% wrong: forgets-to-call | Call it: `size()`
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": pool.size,
+        "in_use": pool.checkedout,
+        "idle": pool.checkedin,
+        "overflow": pool.overflow,
+    }
+
+
+# %% wrong: other-size | can't be shown
+def pool_snapshot(engine):
+    pool = engine.pool
+    return {
+        "size": 10**6000,
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.overflow()),
+    }
+
+
+# %% wrong: changes-the-pool | leave the pool alone
+async def pool_snapshot(engine):
+    pool = engine.pool
+    numbers = {
+        "size": pool.size(),
+        "in_use": pool.checkedout(),
+        "idle": pool.checkedin(),
+        "overflow": max(0, pool.overflow()),
+    }
+    await engine.dispose()
+    return numbers
 
 
 # %% error: object is not callable

@@ -14,6 +14,25 @@ predicted |= {"server ended them all": 0, "disposed of": 0}
 predicted |= {"one query after the end": 1, "one query after dispose": 1}
 
 
+# %% right: floats, in an OrderedDict
+from collections import OrderedDict
+
+predicted = OrderedDict(
+    {
+        "engine made": 0.0,
+        "one query has run": 1.0,
+        "three borrowed at once": 3.0,
+        "all three returned": 2.0,
+        "1.2 s without a query": 2.0,
+        "one query after that": 2.0,
+        "server ended them all": 0.0,
+        "one query after the end": 1.0,
+        "disposed of": 0.0,
+        "one query after dispose": 1.0,
+    }
+)
+
+
 # %% wrong: opens-at-creation | Making an engine opens nothing
 predicted = {
     "engine made": 2,
@@ -290,3 +309,33 @@ predicted = [0, 1, 3, 2, 2, 2, 0, 1, 0, 1]
 
 # %% wrong: changed-steps | keep its ten keys
 predicted = {"engine made": 0}
+
+
+# %% wrong: opens-at-creation | can't be shown
+predicted = {
+    "engine made": 10**6000,
+    "one query has run": 1,
+    "three borrowed at once": 3,
+    "all three returned": 2,
+    "1.2 s without a query": 2,
+    "one query after that": 2,
+    "server ended them all": 0,
+    "one query after the end": 1,
+    "disposed of": 0,
+    "one query after dispose": 1,
+}
+
+
+# %% wrong: no-number | a whole number
+predicted = {
+    "engine made": 0.5,
+    "one query has run": 1,
+    "three borrowed at once": 3,
+    "all three returned": 2,
+    "1.2 s without a query": 2,
+    "one query after that": 2,
+    "server ended them all": 0,
+    "one query after the end": 1,
+    "disposed of": 0,
+    "one query after dispose": 1,
+}

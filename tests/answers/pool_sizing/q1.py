@@ -121,3 +121,51 @@ def connection_budget(max_connections, reserved, instances, workers, max_overflo
     while pool_size * workers * instances <= max_connections - reserved:
         pool_size += max_overflow
     return pool_size
+
+
+# %% wrong: forgets-workers | Every worker is a process
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    return (max_connections - reserved) // instances - max_overflow
+
+
+# %% wrong: forgets-workers | Every worker is a process
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    return max(1, (max_connections - reserved) // instances - max_overflow)
+
+
+# %% wrong: forgets-reserved | hands out the reserved
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    return max_connections // (instances * workers) - max_overflow
+
+
+# %% wrong: rounds-up | rounds to the nearest
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    return round((max_connections - reserved) / (instances * workers)) - max_overflow
+
+
+# %% wrong: overflow-once | Every pool has its own
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    return (max_connections - reserved - max_overflow) // (instances * workers)
+
+
+# %% wrong: leaves-one-free | not with `<`
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    size = 0
+    while (size + 1 + max_overflow) * instances * workers < max_connections - reserved:
+        size += 1
+    return size
+
+
+# %% wrong: other-sum | The rule is
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    return 7
+
+
+# %% wrong: no-whole-number | wrap it in `int(...)`
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    return float(max(0, (max_connections - reserved) // (instances * workers) - max_overflow))
+
+
+# %% wrong: beyond-any-server | No server has more than
+def connection_budget(max_connections, reserved, instances, workers, max_overflow):
+    return 10**5000

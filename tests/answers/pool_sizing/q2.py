@@ -80,7 +80,7 @@ def smallest_pool(clients, arrival_rate, service_time, target_wait):
     return math.ceil(arrival_rate * service_time)
 
 
-# %% wrong: utilisation-1 | Leave room
+# %% wrong: first-that-keeps-up | larger than the load
 def smallest_pool(clients, arrival_rate, service_time, target_wait):
     return int(arrival_rate * service_time) + 1
 
@@ -148,7 +148,7 @@ def smallest_pool(clients, arrival_rate, service_time, target_wait):
     return 1
 
 
-# %% wrong: no-whole-number | an object of type `float`
+# %% wrong: no-whole-number | wrap it in `int(...)`
 def smallest_pool(clients, arrival_rate, service_time, target_wait):
     return arrival_rate * service_time + 2
 
@@ -173,3 +173,62 @@ def smallest_pool(clients, arrival_rate, service_time, target_wait):
     while wait_percentile(arrival_rate, service_time, size, 0.95) > target_wait:
         size += 1
     return size
+
+
+# %% right: by simulation, where whoever waits longer gives up
+from course_lib.pools.simulation import Exponential, simulate_pool
+
+
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    size = int(arrival_rate * service_time) + 1
+    while True:
+        run = simulate_pool(
+            Exponential(1 / arrival_rate),
+            Exponential(service_time),
+            pool_size=size,
+            pool_timeout=target_wait * 20,
+            requests=100_000,
+        )
+        if run.percentile(95) <= target_wait:
+            return size
+        size += 1
+
+
+# %% wrong: utilisation-1 | Leave room
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    return round(arrival_rate * service_time)
+
+
+# %% wrong: utilisation-1 | Leave room
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    return int(arrival_rate * service_time)
+
+
+# %% wrong: too-few | the p95 wait is
+from course_lib.pools.sizing import smallest_pool as wait_sized
+
+
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    return wait_sized(arrival_rate, service_time, target_wait, 93)
+
+
+# %% wrong: too-many | Fewer connections do
+from course_lib.pools.sizing import smallest_pool as wait_sized
+
+
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    return wait_sized(arrival_rate, service_time, target_wait, 97)
+
+
+# %% wrong: too-many | Fewer connections do: 5 keep
+import math
+
+
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    load = arrival_rate * service_time
+    return math.ceil(1.4 * load + 0.5)
+
+
+# %% wrong: beyond-any-server | No server has more than
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    return 10**5000

@@ -44,7 +44,7 @@ pools = {
 }
 
 
-# %% wrong: forgets-admin | leaves nothing for a migration
+# %% wrong: forgets-admin | leaves 1 of the 7 that migrations
 pools = {
     "api": {"pool_size": 4, "max_overflow": 0},
     "jobs": {"pool_size": 3, "max_overflow": 0},
@@ -97,7 +97,7 @@ pools = {
 pools = {name: {"pool_size": 3, "max_overflow": 0} for name in ("api", "jobs", "reports")}
 
 
-# %% wrong: starves-a-service | the queue grows for ever
+# %% wrong: starves-a-service | the queue grows until requests give up after 30 s
 pools = {
     "api": {"pool_size": 5, "max_overflow": 0},
     "jobs": {"pool_size": 1, "max_overflow": 0},
@@ -133,7 +133,7 @@ from sqlalchemy import StaticPool
 pools = {name: {"poolclass": StaticPool} for name in ("api", "jobs", "reports")}
 
 
-# %% wrong: starves-a-service | timed out
+# %% wrong: gives-up-early | p95 is within the target, but
 # Nobody waits long where everybody gives up at once.
 pools = {
     "api": {"pool_size": 3, "max_overflow": 0, "pool_timeout": 0.005},
@@ -146,7 +146,7 @@ pools = {
 pools = {"api": {"pool_size": 5, "max_overflow": 0}, "jobs": {"pool_size": 2, "max_overflow": 0}}
 
 
-# %% wrong: no-whole-number | have to be whole numbers
+# %% wrong: no-whole-number | has to be a whole number
 pools = {
     "api": {"pool_size": 4.5, "max_overflow": 0},
     "jobs": {"pool_size": 2, "max_overflow": 0},
@@ -172,3 +172,99 @@ pools = {
     "jobs": {"pool_size": 2, "max_overflow": 0},
     "reports": {"pool_size": 2, "max_overflow": 0},
 }
+
+
+# %% right: requests give up at the target, and few do
+pools = {
+    "api": {"pool_size": 4, "max_overflow": 0, "pool_timeout": 1},
+    "jobs": {"pool_size": 2, "max_overflow": 0, "pool_timeout": 1.0},
+    "reports": {"pool_size": 2, "max_overflow": 0, "pool_timeout": None},
+}
+
+
+# %% right: numpy's numbers
+import numpy as np
+
+sizes = dict(zip(("api", "jobs", "reports"), np.array([4, 2, 2]), strict=True))
+pools = {name: {"pool_size": size, "max_overflow": np.int64(0)} for name, size in sizes.items()}
+
+
+# %% right: the pool's class written down
+from sqlalchemy import AsyncAdaptedQueuePool
+
+pools = {
+    name: {"poolclass": AsyncAdaptedQueuePool, "pool_size": size, "max_overflow": 0}
+    for name, size in {"api": 4, "jobs": 2, "reports": 2}.items()
+}
+
+
+# %% wrong: starves-a-service | the queue grows for ever
+pools = {
+    "api": {"pool_size": 5, "max_overflow": 0},
+    "jobs": {"pool_size": 1, "max_overflow": 0, "pool_timeout": None},
+    "reports": {"pool_size": 2, "max_overflow": 0},
+}
+
+
+# %% wrong: gives-up-early | requests gave up after 0 s
+pools = {
+    "api": {"pool_size": 5, "max_overflow": 0},
+    "jobs": {"pool_size": 2, "max_overflow": 0, "pool_timeout": 0},
+    "reports": {"pool_size": 2, "max_overflow": 0},
+}
+
+
+# %% wrong: forgets-surge | Without a deploy it would be 90
+# What a cell does to the fleet that it imports changes nothing.
+from course_lib.exercises.pool_sizing import FLEET
+
+kept = FLEET.max_connections
+object.__setattr__(FLEET, "max_connections", 1000)
+pools = {each.name: {"pool_size": 5, "max_overflow": 0} for each in FLEET.services}
+object.__setattr__(FLEET, "max_connections", kept)
+
+
+# %% wrong: no-number | Write `None` for no limit
+pools = {
+    "api": {"pool_size": 4, "max_overflow": 0, "pool_timeout": float("inf")},
+    "jobs": {"pool_size": 2, "max_overflow": 0},
+    "reports": {"pool_size": 2, "max_overflow": 0},
+}
+
+
+# %% wrong: no-number | has to be a number of seconds
+pools = {name: {"pool_size": 2, "max_overflow": 0, "pool_timeout": 10**400} for name in ("api", "jobs", "reports")}
+
+
+# %% wrong: no-number | `pool_timeout` of `api`
+pools = {name: {"pool_size": 2, "max_overflow": 0, "pool_timeout": True} for name in ("api", "jobs", "reports")}
+
+
+# %% wrong: no-whole-number | it is of type `str`
+pools = {name: {"pool_size": "2", "max_overflow": 0} for name in ("api", "jobs", "reports")}
+
+
+# %% wrong: out-of-range | `pool_size` of `api` is negative
+pools = {name: {"pool_size": -1, "max_overflow": 5} for name in ("api", "jobs", "reports")}
+
+
+# %% wrong: out-of-range | No server has so many connections
+pools = {name: {"pool_size": 10**5000, "max_overflow": 0} for name in ("api", "jobs", "reports")}
+
+
+# %% wrong: another-pool | an object that is made already
+from sqlalchemy import AsyncAdaptedQueuePool
+
+pools = {name: {"pool": AsyncAdaptedQueuePool(lambda: None, pool_size=2)} for name in ("api", "jobs", "reports")}
+
+
+# %% wrong: passes-no-mapping | an object of type `ndarray`
+import numpy as np
+
+pools = np.array([[4, 0], [2, 0], [2, 0]])
+
+
+# %% wrong: passes-no-mapping | The pool of `api` is an object of type `ndarray`
+import numpy as np
+
+pools = {"api": np.array([4, 0]), "jobs": np.array([2, 0]), "reports": np.array([2, 0])}
