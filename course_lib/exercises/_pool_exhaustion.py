@@ -29,12 +29,14 @@ class PoolWatch:
     Attributes:
         held: connections that are checked out now.
         most: the most that were checked out at one moment.
+        time_outs: how often its pool gave up because no connection came free in time.
         disposed: how often the engine was disposed of.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.held = 0
         self.most = 0
+        self.time_outs = 0
         self.disposed = 0
         self._engine = engine.sync_engine
         self._out: dict[int, tuple[Any, Any]] = {}
@@ -42,9 +44,13 @@ class PoolWatch:
     def __enter__(self) -> "PoolWatch":
         for name, listener in self._listeners():
             event.listen(self._engine, name, listener)
+        # SQLAlchemy has no event for a wait that was in vain; an attribute of the pool hides its method of that name.
+        self._pool = self._engine.pool
+        self._pool.connect = self._connect  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
+        vars(self._pool).pop("connect", None)
         for name, listener in self._listeners():
             event.remove(self._engine, name, listener)
         for record, _proxy in self._out.values():
@@ -56,6 +62,13 @@ class PoolWatch:
 
     def _listeners(self) -> tuple[tuple[str, Any], ...]:
         return ("checkout", self._checkout), ("checkin", self._checkin), ("engine_disposed", self._engine_disposed)
+
+    def _connect(self) -> Any:
+        try:
+            return type(self._pool).connect(self._pool)
+        except PoolTimeout:
+            self.time_outs += 1
+            raise
 
     def _checkout(self, connection: Any, record: Any, proxy: Any) -> None:
         self._out[id(record)] = (record, proxy)
@@ -105,7 +118,8 @@ class Ending:
     """How a piece of the learner's code ended.
 
     Args:
-        kind: "returned", "timed out" (with either time-out error), "raised", or "waits" (not at all in time).
+        kind: "returned", "timed out" (with either time-out error), "raised", or "waits" (not at all in time, or not
+            even when it was cancelled).
         value: what it returned.
         error: what it raised.
         seconds: how long it took.
@@ -139,9 +153,14 @@ async def ending(work: Awaitable[Any], seconds: float) -> Ending:
     return Ending("timed out" if is_time_out(error) else "raised", error=error, seconds=took)
 
 
+def is_slip(error: BaseException) -> bool:
+    """Whether *error* says that code is faulty: nothing that an answer raises by intent."""
+    return isinstance(error, NameError | AttributeError | TypeError | ImportError)
+
+
 def is_time_out(error: BaseException | None) -> bool:
     """Whether *error* is a time-out, SQLAlchemy's or the builtin one, or was made of one."""
-    while error is not None:
+    while error is not None and not is_slip(error):
         if isinstance(error, PoolTimeout | TimeoutError):
             return True
         if isinstance(error, BaseExceptionGroup):
@@ -169,12 +188,18 @@ async def engine_of(make_engine: Any, url: URL) -> AsyncEngine:
             f"`make_engine` gave `{type(engine).__name__}`. Return what `create_async_engine` makes.",
             misconception="makes-no-engine",
         )
-    if engine.url != url:
+    if engine.url.set(query={}) != url.set(query={}):  # options of the driver may stand in the query
         raise NotYet(
             "`make_engine` made an engine for another database. Hand its `url` on unchanged.",
             misconception="another-database",
         )
     return engine
+
+
+def patience_of(engine: AsyncEngine) -> float | None:
+    """The time limit of the engine's pool, in seconds; None where it has none."""
+    timeout = getattr(engine.pool, "timeout", None)
+    return None if timeout is None else timeout()
 
 
 @asynccontextmanager
@@ -194,8 +219,8 @@ async def all_taken(engine: AsyncEngine, limit: int) -> AsyncIterator[list[Async
                     await asyncio.wait_for(connection.start(), 5)
                 except (PoolTimeout, TimeoutError):
                     raise NotYet(
-                        f"The engine gave {count - 1} connections and no more. The limit is {limit}: "
-                        f"`pool_size` and `max_overflow` together.",
+                        f"The engine gave {count - 1} connection{'' if count == 2 else 's'} and no more. The limit "
+                        f"is {limit}: `pool_size` and `max_overflow` together.",
                         misconception="shrinks-the-pool",
                     ) from None
             taken.append(connection)

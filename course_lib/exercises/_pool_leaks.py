@@ -1,13 +1,11 @@
-"""The checks of exercises 05.2 and 05.3: what a handler holds when it ends, and while it waits for somebody else."""
+"""The check of exercise 05.2: what a handler holds when it ends, whichever way it ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.exc import DBAPIError
 
 from course_lib.exercises._pool_exhaustion import (
     Collections,
@@ -17,18 +15,22 @@ from course_lib.exercises._pool_exhaustion import (
     disposed,
     ending,
     engine_of,
-    is_time_out,
+    is_slip,
     one_too_many,
     only_asked_collections,
+    patience_of,
 )
-from course_lib.exercises.core import Case, NotYet, ask
+from course_lib.exercises.core import AnswerError, Case, NotYet, ask
 from course_lib.exercises.lab import Lab
 
 _SHOP = """
 create table item (id int primary key, stock int not null);
 insert into item values (1, 100), (2, 0), (3, 5);
 """
-_UNKNOWN = 404
+_GOOD, _SOLD_OUT, _LOCKED, _UNKNOWN = 1, 2, 3, 404
+# What an order takes at most, in seconds, and what one that was cancelled may take to end.
+_PATIENCE = 3
+_PATIENCE_CANCELLED = 2
 _LEAKS = {
     "ends well": (
         "never-closes",
@@ -55,11 +57,23 @@ _LEAKS = {
 
 @dataclass(frozen=True)
 class _Visit:
-    """One call of `order` on an engine of its own, and what it left behind."""
+    """One call of `order` on an engine of its own, and what it left behind.
+
+    Args:
+        held: connections that are checked out of the engine's pool.
+        elsewhere: whether it worked on other connections than the engine's.
+        end: how it ended.
+        disposed: how often it disposed of the engine.
+        locked: for the cancelled order, whether it waited for the lock.
+        goes_on: for the cancelled order, whether somebody still waited for the lock when it had ended.
+    """
 
     held: int
+    elsewhere: bool
     end: Ending
     disposed: int
+    locked: bool = True
+    goes_on: bool = False
 
 
 async def judge_orders(make_engine: Any, order: Any, box: Lab) -> None:
@@ -72,16 +86,16 @@ async def judge_orders(make_engine: Any, order: Any, box: Lab) -> None:
         await shop.execute(_SHOP)
         with only_asked_collections() as collections:
             visits = {
-                "ends well": await _visit(make_engine, order, box.url, 1),
-                "is sold out": await _visit(make_engine, order, box.url, 2),
-                "is unknown": await _visit(make_engine, order, box.url, _UNKNOWN),
-                "is cancelled": await _cancelled_visit(make_engine, order, box.url, shop),
+                "ends well": await _visit(make_engine, order, box, _GOOD),
+                "is sold out": await _visit(make_engine, order, box, _SOLD_OUT),
+                "is unknown": await _visit(make_engine, order, box, _UNKNOWN),
+                "is cancelled": await _cancelled_visit(make_engine, order, box, shop),
             }
-        leaking = [way for way, visit in visits.items() if visit.held]
         async with disposed(await engine_of(make_engine, box.url)) as engine:
             raised = (await one_too_many(engine, 2, 0.2)).kind == "returned"
-        if leaking:
-            raise _leak(leaking, visits, collections, raised)
+            patience = patience_of(engine)
+        _judge_leaks(visits, collections, raised)
+        _judge_cancelled(visits["is cancelled"])
         _judge_ends(visits)
         stock = [row["stock"] for row in await shop.fetch("select stock from item order by id")]
         if stock != [99, 0, 5]:
@@ -97,33 +111,69 @@ async def judge_orders(make_engine: Any, order: Any, box: Lab) -> None:
                 "cause, and a larger pool hides the next leak for longer.",
                 misconception="raises-the-overflow",
             )
+        if patience is None or patience > 1:
+            raise NotYet(
+                "The leak is gone, and a request may now wait much longer for a connection than before. Put "
+                "`pool_timeout=0.5` back: a long wait hides the next leak.",
+                misconception="raises-the-timeout",
+            )
 
 
-async def _visit(make_engine: Any, order: Any, url: URL, item: int) -> _Visit:
-    async with disposed(await engine_of(make_engine, url)) as engine:
+async def _visit(make_engine: Any, order: Any, box: Lab, item: int) -> _Visit:
+    async with disposed(await engine_of(make_engine, box.url)) as engine:
         with PoolWatch(engine) as watch:
-            end = await ending(ask(order, engine, item, given=f"item={item}"), 3)
-            if isinstance(end.error, NotYet) or (end.error is not None and item != _UNKNOWN):
+            end = await ending(ask(order, engine, item, given=f"item={item}"), _PATIENCE)
+            if end.error is not None and (item != _UNKNOWN or not isinstance(end.error, Exception)):
                 raise end.error
-            return _Visit(watch.held, end, watch.disposed)
+            if end.kind == "waits":
+                raise NotYet(
+                    f"`order` had not ended after {_PATIENCE} s. If it opens two sessions, the second may wait for a "
+                    "row that the first has locked.",
+                    misconception="never-ends",
+                    case=Case(f"item={item}", "an end", "nothing yet"),
+                )
+            elsewhere = not watch.held and ((item == _GOOD and not watch.most) or await _open_transactions(box))
+            return _Visit(watch.held, elsewhere, end, watch.disposed)
 
 
-async def _cancelled_visit(make_engine: Any, order: Any, url: URL, shop: "asyncpg.Connection[Any]") -> _Visit:
-    async with disposed(await engine_of(make_engine, url)) as engine, admin(url) as onlooker:
+async def _open_transactions(box: Lab) -> bool:
+    """Whether the server sees one for longer than a connection takes to end."""
+    for _ in range(6):
+        if not await box.connections("idle in transaction"):
+            return False
+        await asyncio.sleep(0.05)
+    return True
+
+
+async def _cancelled_visit(make_engine: Any, order: Any, box: Lab, shop: "asyncpg.Connection[Any]") -> _Visit:
+    async with disposed(await engine_of(make_engine, box.url)) as engine, admin(box.url) as onlooker:
         with PoolWatch(engine) as watch:
             async with shop.transaction():
                 await shop.execute("select * from item where id = 3 for update")
-                task = asyncio.ensure_future(ask(order, engine, 3, given="item=3, cancelled while it waits for a lock"))
+                task = asyncio.ensure_future(
+                    ask(order, engine, _LOCKED, given="item=3, cancelled while it waits for a lock")
+                )
+                locked = False
                 for _ in range(300):  # until the order waits for the row that is locked here
-                    if task.done() or await _someone_waits(onlooker):
+                    locked = await _someone_waits(onlooker)
+                    if task.done() or locked:
                         break
                     await asyncio.sleep(0.01)
                 task.cancel()
-                await asyncio.wait({task}, timeout=3)
-                end = Ending("returned")
-                if task.done() and (task.cancelled() or task.exception() is not None):
-                    end = Ending("raised", error=None if task.cancelled() else task.exception())
-            return _Visit(watch.held, end, watch.disposed)
+                await asyncio.wait({task}, timeout=_PATIENCE_CANCELLED)
+                end = Ending("waits")
+                if task.cancelled():
+                    end = Ending("raised", error=asyncio.CancelledError())
+                elif task.done():
+                    error = task.exception()
+                    end = Ending("returned" if error is None else "raised", error=error)
+                goes_on = bool(watch.held) and task.done() and await _waits_on(onlooker)
+                held = watch.held
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=_PATIENCE_CANCELLED)
+            elsewhere = not watch.held and await _open_transactions(box)
+            return _Visit(held, elsewhere, end, watch.disposed, locked, goes_on)
 
 
 async def _someone_waits(onlooker: "asyncpg.Connection[Any]") -> bool:
@@ -132,28 +182,80 @@ async def _someone_waits(onlooker: "asyncpg.Connection[Any]") -> bool:
     return bool(await onlooker.fetchval(query))
 
 
-def _leak(leaking: list[str], visits: dict[str, _Visit], collections: Collections, raised: bool) -> NotYet:
-    if collections.asked:
-        return NotYet(
+async def _waits_on(onlooker: "asyncpg.Connection[Any]") -> bool:
+    """Whether somebody waits for a lock for longer than it takes the server to see that a client is gone."""
+    for _ in range(6):
+        if not await _someone_waits(onlooker):
+            return False
+        await asyncio.sleep(0.05)
+    return True
+
+
+def _judge_leaks(visits: dict[str, _Visit], collections: Collections, raised: bool) -> None:
+    leaking = [way for way, visit in visits.items() if visit.held and not visit.goes_on and visit.end.kind != "waits"]
+    if leaking and collections.asked:
+        raise NotYet(
             "The handler asks the garbage collector to find what it forgot, and the connection is still out while "
             "anything refers to the session. Collecting also stops the whole program for a while. Close the session.",
             misconception="collects-garbage",
         )
-    if raised:
-        return NotYet(
+    if leaking and raised:
+        raise NotYet(
             "The pool may open more connections now, and each order that fails still keeps one. That puts the end "
             "off and does not prevent it. Put the limit of two back and close the session.",
             misconception="raises-the-overflow",
         )
     if any(visit.disposed for visit in visits.values()):
-        return NotYet(
+        raise NotYet(
             "The handler disposes of the engine. That throws away the pool that all requests share, and a connection "
             "that is checked out survives it. Close the session instead.",
             misconception="disposes-the-engine",
         )
-    misconception, message = _LEAKS[leaking[0]]
-    case = Case(f"an order that {leaking[0]}", "0 connections held", f"{visits[leaking[0]].held} connection held")
-    return NotYet(message, misconception=misconception, case=case)
+    if leaking:
+        misconception, message = _LEAKS[leaking[0]]
+        case = Case(f"an order that {leaking[0]}", "0 connections held", f"{visits[leaking[0]].held} connection held")
+        raise NotYet(message, misconception=misconception, case=case)
+    if any(visit.elsewhere for visit in visits.values()):
+        raise NotYet(
+            "The order works on a connection that does not come from the pool of the engine it was given. A leak on "
+            "another engine is still a leak, and no limit holds for it. Use the argument `engine`.",
+            misconception="uses-another-engine",
+        )
+
+
+def _judge_cancelled(visit: _Visit) -> None:
+    error = visit.end.error
+    if not visit.locked:
+        if error is not None and not isinstance(error, DBAPIError | asyncio.CancelledError):
+            raise error
+        raise NotYet(
+            "Keep `for update`: another order had locked the row of item 3, and yours did not wait for it. Two "
+            "orders at once could take the same piece.",
+            misconception="skips-the-lock",
+            case=Case("item=3, its row is locked", "the order waits", "it ended"),
+        )
+    if visit.goes_on:
+        raise NotYet(
+            "The order was cancelled, and its work goes on in the background with the connection: `asyncio.shield` "
+            "lets the caller go and keeps what it shields alive. Leave the shield out; `async with` needs none.",
+            misconception="shields-the-work",
+        )
+    if visit.end.kind in ("waits", "returned"):
+        does = "goes on" if visit.end.kind == "waits" else "ends"
+        raise NotYet(
+            f"A cancelled order {does} as if nothing had happened. Let `CancelledError` through: whoever cancelled "
+            "waits for it.",
+            misconception="swallows-the-cancellation",
+        )
+    if error is not None and not isinstance(error, asyncio.CancelledError):
+        if is_slip(error):
+            raise error
+        raise NotYet(
+            f"A cancelled order raised `{type(error).__name__}`. Let `CancelledError` through: whoever cancelled "
+            "waits for it.",
+            misconception="swallows-the-cancellation",
+            case=Case("item=3, cancelled while it waits for a lock", "CancelledError", repr(error)),
+        )
 
 
 def _judge_ends(visits: dict[str, _Visit]) -> None:
@@ -165,12 +267,13 @@ def _judge_ends(visits: dict[str, _Visit]) -> None:
             misconception="swallows-the-error",
         )
     if unknown.error is not None and not isinstance(unknown.error, LookupError):
-        raise unknown.error
-    if visits["is cancelled"].end.kind == "returned":
+        if is_slip(unknown.error) or isinstance(unknown.error, AnswerError | DBAPIError):
+            raise unknown.error
         raise NotYet(
-            "A cancelled order ends as if nothing had happened. Let `CancelledError` through: whoever cancelled "
-            "waits for it.",
-            misconception="swallows-the-cancellation",
+            f"An unknown item raised `{type(unknown.error).__name__}`. The caller expects `LookupError`, whatever the "
+            "query finds or not: keep what the starter raises.",
+            misconception="raises-another-error",
+            case=Case(f"item={_UNKNOWN}", "LookupError", repr(unknown.error)),
         )
     for way, expected in (("ends well", True), ("is sold out", False)):
         got = visits[way].end.value
@@ -180,116 +283,3 @@ def _judge_ends(visits: dict[str, _Visit]) -> None:
                 misconception="wrong-answer",
                 case=Case(f"an order that {way}", repr(expected), repr(got)),
             )
-
-
-Bank = Callable[[int], Awaitable[bool]]
-
-
-async def judge_payments(settle: Any, engine: AsyncEngine, box: Lab) -> None:
-    """05.3: is no connection held while the bank is asked, and is its answer stored afterwards?
-
-    Raises:
-        NotYet: it is wrong, with the reason.
-    """
-    seen: list[tuple[int, int]] = []
-    asked: list[int] = []
-
-    with PoolWatch(engine) as watch:
-
-        async def bank(amount: int) -> bool:
-            asked.append(amount)
-            seen.append((watch.held, await box.connections("idle in transaction")))
-            return amount < 1000
-
-        async with admin(box.url) as books:
-            await books.execute("create table payment (id int primary key, amount int, status text not null)")
-            await books.execute("insert into payment select n, n * 10, 'new' from generate_series(1, 9) n")
-            await books.execute("insert into payment values (50, 5000, 'new')")
-            got = [await _settle(settle, engine, number, bank) for number in (1, 50)]
-            rows = {row["id"]: row["status"] for row in await books.fetch("select id, status from payment")}
-            stored = [rows[1], rows[50]]
-            if asked != [10, 5000]:
-                raise NotYet(
-                    "The bank has to be asked once for each payment, with its amount, before `settle` returns.",
-                    misconception="does-not-ask",
-                    case=Case("payments of 10 and 5000", "the bank is asked about 10, 5000", f"about {asked}"),
-                )
-            if stored != ["paid", "refused"]:
-                raise NotYet(
-                    "What the bank said is not in the table. Moving the slow work is one half; the statement after "
-                    "it needs a transaction of its own, and a commit.",
-                    misconception="drops-the-commit",
-                    case=Case("payments of 10 and 5000", "paid, refused", ", ".join(stored)),
-                )
-            _judge_hold(seen)
-            if watch.held:
-                raise NotYet(
-                    "After `settle` has returned, a connection is still checked out. Close what you open; "
-                    "`async with` does it.",
-                    misconception="leaves-a-session-open",
-                )
-            if got != ["paid", "refused"]:
-                raise NotYet(
-                    "`settle` returns the new status, `'paid'` or `'refused'`.",
-                    misconception="wrong-answer",
-                    case=Case("payments of 10 and 5000", "['paid', 'refused']", repr(got)),
-                )
-            await _judge_together(settle, engine)
-
-
-def _judge_hold(seen: list[tuple[int, int]]) -> None:
-    held, in_transaction = max(seen)
-    if not held and not in_transaction:
-        return
-    case = Case("while the bank is asked", "0 connections checked out", f"{held} checked out")
-    if in_transaction:
-        raise NotYet(
-            "While the bank is asked, the server still sees a transaction that is open and idle. Take what you need "
-            "from the row, end the transaction, then ask.",
-            misconception="holds-the-session",
-            case=case,
-        )
-    raise NotYet(
-        "The transaction is over before the bank is asked, and the connection is still checked out: a `Connection` "
-        "keeps it until it is closed. Leave its `async with` block before the slow work.",
-        misconception="keeps-the-connection",
-        case=case,
-    )
-
-
-async def _settle(settle: Any, engine: AsyncEngine, number: int, bank: Bank) -> Any:
-    return await ask(settle, engine, number, bank, given=f"payment={number}")
-
-
-async def _judge_together(settle: Any, engine: AsyncEngine) -> None:
-    """Six payments on a pool of two: may all of them ask the bank at the same time?"""
-    inside = 0
-    all_inside = asyncio.Event()
-
-    async def busy_bank(amount: int) -> bool:
-        nonlocal inside
-        inside += 1
-        if inside == 6:
-            all_inside.set()
-        done, _ = await asyncio.wait({waiting}, timeout=1)
-        if not done:
-            waiting.cancel()  # whoever comes later need not wait as long
-        inside -= 1
-        return True
-
-    waiting = asyncio.ensure_future(all_inside.wait())
-    try:
-        results = await asyncio.gather(
-            *(_settle(settle, engine, number, busy_bank) for number in range(2, 8)), return_exceptions=True
-        )
-    finally:
-        waiting.cancel()
-    errors = [each for each in results if isinstance(each, BaseException)]
-    if errors and not is_time_out(errors[0]):
-        raise errors[0]
-    if not all_inside.is_set() or errors:
-        raise NotYet(
-            "Six payments at once could not ask the bank at the same time. Nothing but the database statements has "
-            "to take turns: ask outside of any lock, semaphore or connection.",
-            misconception="takes-turns-at-the-bank",
-        )

@@ -1,5 +1,6 @@
 """The check of exercise 05.4: its tables, and how many statements an answer sends for them."""
 
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -99,7 +100,8 @@ async def library(url: URL) -> AsyncIterator[AsyncEngine]:
 async def add_authors(engine: AsyncEngine, first: int, last: int) -> dict[str, list[str]]:
     """Add authors with these numbers, each third without a book; returns what each one wrote."""
     written = {
-        f"Author {number:02}": [f"Book {number:02}.{volume}" for volume in range(1, number % 3 + 1)]
+        # Titles by chance, so that nobody can know them without asking the database.
+        f"Author {number:02}": sorted(f"Book {number:02}.{random.randrange(10**6):06}" for _ in range(number % 3))
         for number in range(first, last + 1)
     }
     async with engine.begin() as connection:
@@ -162,6 +164,12 @@ def _judge_titles(got: Any, written: dict[str, list[str]], given: str, statement
             "wrong as soon as somebody writes a book.",
             misconception="remembers-the-answer",
         )
+    if not statements:
+        raise NotYet(
+            "The function sent no statement through the engine it was given. Read the titles with a session or a "
+            "connection of that engine.",
+            misconception="sends-no-statement",
+        )
     if got == written and all(type(each) is list for each in got.values()):
         return
     name = next((name for name in written if not isinstance(got, dict) or got.get(name) != written[name]), "")
@@ -175,8 +183,8 @@ def _judge_titles(got: Any, written: dict[str, list[str]], given: str, statement
 
 def _lazy() -> NotYet:
     return NotYet(
-        "Reading `author.books` in the loop loads the books of that one author: it is the same query, hidden in an "
-        "attribute. Load the relationship with the authors.",
+        "Each author's books are loaded by a query of their own, hidden in an attribute, a refresh or "
+        "`immediateload`. Load the relationship with the authors, for all of them at once.",
         misconception="lazy-loads-in-a-loop",
     )
 

@@ -192,7 +192,7 @@ async def fetch(engine, statement):
         return await connection.scalar(text(statement))
 
 
-# %% wrong: shrinks-the-pool | gave 1 connections and no more
+# %% wrong: shrinks-the-pool | gave 1 connection and no more
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -239,7 +239,7 @@ seen = []
 async def fetch(engine, statement):
     connection = await engine.connect()
     value = await connection.scalar(text(statement))
-    if value == "patient":
+    if value == "PATIENT":
         seen.append(connection)
     else:
         await connection.close()
@@ -285,3 +285,171 @@ def make_engine(url):
 async def fetch(engine, statement):
     async with engine.connect() as connection:
         return await connection.scalar(text(statement))
+
+
+# %% right: options of the driver in the URL, an engine with options
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    url = url.update_query_dict({"prepared_statement_cache_size": "0"})
+    engine = create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: fails-healthy-traffic | let it wait for 0.2 s at least
+# Too short for the 0.2 s.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.15)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: gives-up-too-late | under a second
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=1.2)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: wrong-answer | Keep that
+# It runs the statement and makes text of its value.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return str(await connection.scalar(text(statement)))
+
+
+# %% error: IndexError
+# No query at all: the answer is read out of the statement.
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    for _ in range(30):
+        if engine.pool.checkedout() < 2:
+            return statement.split("'")[1]
+        await asyncio.sleep(0.01)
+    raise TimeoutError
+
+
+# %% wrong: limits-the-query-too | Only the wait for a connection is to be short
+# The server's limit on a statement.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5, connect_args={"server_settings": {"statement_timeout": "500"}})
+
+
+async def fetch(engine, statement):
+    async with engine.connect() as connection:
+        return await connection.scalar(text(statement))
+
+
+# %% wrong: hides-the-time-out | raise it `from` the one you caught
+from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(statement))
+    except PoolTimeout:
+        pass
+    raise RuntimeError("busy")
+
+
+# %% wrong: still-waits | does not see connections that other code took
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+gate = asyncio.Semaphore(2)
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0)
+
+
+async def fetch(engine, statement):
+    async with asyncio.timeout(0.5):
+        await gate.acquire()
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(statement))
+    finally:
+        gate.release()
+
+
+# %% wrong: never-ends | a connection was free
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    await asyncio.Event().wait()
+
+
+# %% error: NameError: name 'PoolTimeout' is not defined
+# In the except clause, with the time-out behind it.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def fetch(engine, statement):
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text(statement))
+    except PoolTimeout as error:
+        raise TimeoutError("busy") from error

@@ -339,7 +339,7 @@ async def order(engine, item):
     return stock > 0
 
 
-# %% wrong: misses-the-cancellation | `CancelledError` is no `Exception`
+# %% wrong: shields-the-work | goes on in the background
 # Cancelled while its statement is shielded.
 import asyncio
 
@@ -554,3 +554,344 @@ def make_engine(url):
 async def order(engine, item):
     async with AsyncSession(engine) as session:
         return await session.fetchval(READ, {"id": item})
+
+
+# %% wrong: misses-the-cancellation | `CancelledError` is no `Exception`
+# One session has looked, and another connection waits for the lock.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    try:
+        if await session.scalar(text("select id from item where id = :id"), {"id": item}) is None:
+            raise LookupError(item)
+        async with engine.begin() as connection:
+            stock = await connection.scalar(READ, {"id": item})
+            if stock:
+                await connection.scalar(TAKE, {"id": item})
+    except Exception:
+        await session.close()
+        raise
+    await session.close()
+    return stock > 0
+
+
+# %% wrong: shields-the-work | the shield out
+# The whole order.
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+async def order(engine, item):
+    async def work():
+        async with AsyncSession(engine) as session:
+            return await take(session, item)
+
+    return await asyncio.shield(work())
+
+
+# %% wrong: uses-another-engine | A leak on another engine is still a leak
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+engines = {}
+kept = []
+
+
+async def order(engine, item):
+    own = engines.setdefault(engine.url, create_async_engine(engine.url, pool_size=100))
+    session = AsyncSession(own)
+    kept.append(session)
+    result = await take(session, item)
+    await session.close()
+    return result
+
+
+# %% wrong: uses-another-engine | Use the argument `engine`
+# One for each call, and closed well.
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+async def order(engine, item):
+    async with AsyncSession(create_async_engine(engine.url, poolclass=NullPool)) as session:
+        return await take(session, item)
+
+
+# %% wrong: never-ends | the second may wait for a row that the first has locked
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        if stock == 0:
+            return False
+        async with AsyncSession(engine) as second:
+            await second.scalar(TAKE, {"id": item})
+            await second.commit()
+        return True
+
+
+# %% wrong: swallows-the-cancellation | A cancelled order raised `RuntimeError`
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        try:
+            return await take(session, item)
+        except asyncio.CancelledError:
+            raise RuntimeError("cancelled")
+
+
+# %% wrong: swallows-the-cancellation | A cancelled order goes on
+# A new session for each try.
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+async def order(engine, item):
+    while True:
+        try:
+            async with AsyncSession(engine) as session:
+                return await take(session, item)
+        except asyncio.CancelledError:
+            pass
+
+
+# %% wrong: skips-the-lock | yours did not wait for it
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update nowait")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        return await take(session, item)
+
+
+# %% wrong: disposes-the-engine | the pool that all requests share
+# Without a leak.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        result = await take(session, item)
+    await engine.dispose()
+    return result
+
+
+# %% wrong: raises-the-timeout | Put `pool_timeout=0.5` back
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=None)
+
+
+async def take(session, item):
+    stock = await session.scalar(READ, {"id": item})
+    if stock is None:
+        raise LookupError(item)
+    if stock == 0:
+        return False
+    await session.scalar(TAKE, {"id": item})
+    await session.commit()
+    return True
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        return await take(session, item)
+
+
+# %% wrong: raises-another-error | The caller expects `LookupError`
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    async with AsyncSession(engine) as session:
+        stock = (await session.scalars(READ, {"id": item})).one()
+        if stock == 0:
+            return False
+        await session.scalar(TAKE, {"id": item})
+        await session.commit()
+        return True

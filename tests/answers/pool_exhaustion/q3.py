@@ -302,3 +302,37 @@ async def settle(engine, payment, ask_bank):
         amount = session.scalar(READ, {"id": payment})
         if amount > 3:
             return "paid"
+
+
+# %% wrong: uses-another-engine | does not come from the engine's pool
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select amount from payment where id = :id")
+WRITE = text("update payment set status = :status where id = :id returning id")
+
+
+async def settle(engine, payment, ask_bank):
+    own = create_async_engine(engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with own.connect() as connection:
+        amount = await connection.scalar(READ, {"id": payment})
+        status = "paid" if await ask_bank(amount) else "refused"
+        await connection.scalar(WRITE, {"id": payment, "status": status})
+    return status
+
+
+# %% wrong: keeps-the-connection | a session in AUTOCOMMIT
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select amount from payment where id = :id")
+WRITE = text("update payment set status = :status where id = :id returning id")
+
+
+async def settle(engine, payment, ask_bank):
+    async with AsyncSession(engine.execution_options(isolation_level="AUTOCOMMIT")) as session:
+        amount = await session.scalar(READ, {"id": payment})
+        status = "paid" if await ask_bank(amount) else "refused"
+        await session.scalar(WRITE, {"id": payment, "status": status})
+    return status

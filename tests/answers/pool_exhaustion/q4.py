@@ -110,7 +110,7 @@ async def titles_by_author(engine):
         return {author.name: sorted(book.title for book in author.books) for author in authors}
 
 
-# %% wrong: lazy-loads-in-a-loop | hidden in an attribute
+# %% wrong: lazy-loads-in-a-loop | a refresh
 # A refresh of the relationship for each.
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -291,3 +291,26 @@ async def titles_by_author(engine):
     async with AsyncSession(engine) as session:
         authors = (await session.exec(select(Author))).all()
     return {author.name: sorted(book.title for book in author.books) for author in authors}
+
+
+# %% wrong: sends-no-statement | no statement through the engine
+# It knows the authors by heart.
+calls = []
+
+
+async def titles_by_author(engine):
+    calls.append(engine)
+    last = 4 if len(calls) == 1 else 16
+    return {f"Author {n:02}": [f"Book {n:02}.{v}" for v in range(1, n % 3 + 1)] for n in range(1, last + 1)}
+
+
+# %% wrong: sends-no-statement | a session or a connection of that engine
+# One query for each author, past SQLAlchemy.
+async def titles_by_author(engine):
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        titles = {}
+        for author in await driver.fetch("select id, name from author"):
+            query = "select title from book where author_id = $1 order by title"
+            titles[author["name"]] = [row["title"] for row in await driver.fetch(query, author["id"])]
+        return titles

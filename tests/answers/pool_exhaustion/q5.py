@@ -1,7 +1,6 @@
 # %% right: five workers and a queue
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -24,7 +23,6 @@ async def run_jobs(engine, jobs, work):
 
 # %% right: workers that keep their connection, in a task group
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -55,7 +53,6 @@ async def run_jobs(engine, jobs, work):
 # %% right: a semaphore a little larger than the pool
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -78,7 +75,6 @@ async def run_jobs(engine, jobs, work):
 
 # %% right: a set of five that is filled up
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -104,7 +100,6 @@ async def run_jobs(engine, jobs, work):
 # %% wrong: one-after-another | four of the five connections
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -120,30 +115,8 @@ async def run_jobs(engine, jobs, work):
     return results
 
 
-# %% wrong: one-after-another | one after another
-import asyncio
-
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
-
-
-async def run_jobs(engine, jobs, work):
-    gate = asyncio.Lock()
-
-    async def run(job):
-        async with gate, engine.connect() as connection:
-            return await work(connection, job)
-
-    return await asyncio.gather(*map(run, jobs))
-
-
 # %% wrong: too-few-at-once | At most 3 jobs
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -162,9 +135,8 @@ async def run_jobs(engine, jobs, work):
     return await asyncio.gather(*map(run, jobs))
 
 
-# %% wrong: batches-that-idle | waits for the slowest job
+# %% wrong: batches-that-idle | other jobs stand behind it
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -184,32 +156,8 @@ async def run_jobs(engine, jobs, work):
     return results
 
 
-# %% wrong: batches-that-idle | connections idle until it ends
-# Larger batches, the same wait at the end of each.
-import asyncio
-
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
-
-
-async def run_jobs(engine, jobs, work):
-    async def run(job):
-        async with engine.connect() as connection:
-            return await work(connection, job)
-
-    results = []
-    for first in range(0, len(jobs), 20):
-        results += await asyncio.gather(*map(run, jobs[first : first + 20]))
-    return results
-
-
 # %% wrong: huge-overflow | opens a sixth connection
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -230,7 +178,6 @@ async def run_jobs(engine, jobs, work):
 # 0 means no limit.
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -249,7 +196,6 @@ async def run_jobs(engine, jobs, work):
 # %% wrong: endless-timeout | waits on and on
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -267,7 +213,6 @@ async def run_jobs(engine, jobs, work):
 
 # %% wrong: shrinks-the-pool | The limit is 5
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -288,7 +233,6 @@ async def run_jobs(engine, jobs, work):
 # A little longer.
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -306,7 +250,6 @@ async def run_jobs(engine, jobs, work):
 
 # %% wrong: queues-in-the-pool | Some results are exceptions
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -326,7 +269,6 @@ async def run_jobs(engine, jobs, work):
 # %% wrong: shares-a-connection | one connection
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -341,7 +283,6 @@ async def run_jobs(engine, jobs, work):
 
 # %% wrong: passes-no-connection | something else than a connection
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -362,7 +303,6 @@ async def run_jobs(engine, jobs, work):
 
 # %% wrong: loses-the-order | keeps the order
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -387,7 +327,6 @@ async def run_jobs(engine, jobs, work):
 # %% wrong: loses-jobs | exactly once
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -407,7 +346,6 @@ async def run_jobs(engine, jobs, work):
 
 # %% wrong: leaves-connections-out | Give each one back
 import asyncio
-
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -439,7 +377,6 @@ async def run_jobs(engine, jobs, work):
 # %% error: TypeError
 import asyncio
 
-
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -450,3 +387,177 @@ def make_engine(url):
 async def run_jobs(engine, jobs, work):
     async with engine.connect() as connection:
         return await work(connection)
+
+
+# %% right: a view of the engine with other options, a session's connection
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.Semaphore(5)
+    plain = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def run(job):
+        async with gate, AsyncSession(plain) as session:
+            return await work(await session.connection(), job)
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: retries-time-outs | Retrying keeps the queue in the pool
+import asyncio
+
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def run(job):
+        while True:
+            try:
+                async with engine.connect() as connection:
+                    return await work(connection, job)
+            except PoolTimeout:
+                continue
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: endless-timeout | changes the pool's time limit
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    engine.pool._timeout = 60
+
+    async def run(job):
+        async with engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: huge-overflow | hand out 20 connections at once
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    engine.pool._max_overflow = 15
+    gate = asyncio.Semaphore(20)
+
+    async def run(job):
+        async with gate, engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: shrinks-the-timeout | a request may wait half a second
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.01)
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.Semaphore(5)
+
+    async def run(job):
+        async with gate, engine.connect() as connection:
+            return await work(connection, job)
+
+    return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: batches-that-idle | in the share of the same worker
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    async def worker(share):
+        results = []
+        for job in share:
+            async with engine.connect() as connection:
+                results.append(await work(connection, job))
+        return results
+
+    shares = await asyncio.gather(*(worker(jobs[first::5]) for first in range(5)))
+    return [shares[place % 5][place // 5] for place in range(len(jobs))]
+
+
+# %% wrong: holds-another-connection | Something else holds one
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    gate = asyncio.Semaphore(5)
+
+    async def run(job):
+        async with gate, engine.connect() as connection:
+            return await work(connection, job)
+
+    async with engine.connect():
+        return await asyncio.gather(*map(run, jobs))
+
+
+# %% wrong: never-returns | workers for a queue that stays empty
+import asyncio
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
+
+
+async def run_jobs(engine, jobs, work):
+    queue = asyncio.Queue()
+    for job in jobs:
+        queue.put_nowait(job)
+    results = {}
+
+    async def worker():
+        while True:
+            job = await queue.get()
+            async with engine.connect() as connection:
+                results[job] = await work(connection, job)
+
+    await asyncio.gather(*(worker() for _ in range(5)))
+    return [results[job] for job in jobs]
