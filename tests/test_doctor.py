@@ -79,7 +79,7 @@ def test_package_too_old(versions: dict[str, str | None]) -> None:
     """A version outside of the range: is the range in the fix?"""
     versions["asyncpg"] = "0.1"
     finding = one(doctor._python_and_packages(), "asyncpg")
-    assert finding.status == "missing" and finding.seen == "0.1 (wanted: >=0.30)"
+    assert finding.status == "missing" and finding.seen == "0.1 (wanted: >=0.32)"
     assert 'install "asyncpg>=0.30"' in finding.fix
 
 

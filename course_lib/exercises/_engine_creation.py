@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import random
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -45,7 +46,7 @@ class EngineWatch:
     Attributes:
         connects: connections that any engine began to open.
         checkouts: how often a connection was taken from the pool of *engine*.
-        begun: statements that were begun on *engine*, also those that never reached the server.
+        errors: what stopped statements, on any engine.
         sent: statements that the server answered on *engine*, in order.
         elsewhere: the statements that were begun on other engines.
         most_at_once: the largest number of statements that were begun on *engine* and not yet answered.
@@ -57,7 +58,7 @@ class EngineWatch:
         self._engine = engine
         self.connects = 0
         self.checkouts = 0
-        self.begun = 0
+        self.errors: list[BaseException] = []
         self.sent: list[str] = []
         self.elsewhere: list[str] = []
         self.most_at_once = 0
@@ -105,7 +106,6 @@ class EngineWatch:
         if not self._is_ours(connection):
             self.elsewhere.append(statement)
             return
-        self.begun += 1
         driver = connection.connection.dbapi_connection
         self.shared = self.shared or any(driver is busy for _, busy in self._running.values())
         self._running[id(cursor)] = (cursor, driver)
@@ -118,6 +118,7 @@ class EngineWatch:
 
     def _on_error(self, context: ExceptionContext) -> None:
         self._running.pop(id(getattr(context.execution_context, "cursor", None)), None)
+        self.errors.append(context.original_exception)
 
 
 class _Keep(logging.Handler):
@@ -220,6 +221,9 @@ async def engine_with_notes(url: URL, pool_size: int) -> AsyncIterator[AsyncEngi
     async with disposed(create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=3)) as engine:
         async with engine.begin() as connection:
             await connection.run_sync(_Base.metadata.create_all)
+            # Nobody can guess an id; it has to be read.
+            first = random.randrange(100, 1000)
+            await connection.exec_driver_sql(f"alter sequence note_id_seq restart with {first} increment by 7")
         yield engine
 
 
@@ -240,52 +244,3 @@ def notes_now(url: URL, title: str) -> list[dict[str, Any]]:
     """The same, while this event loop stands still: no task that the answer left behind gets on meanwhile."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, notes_with(url, title)).result()
-
-
-# Each call counts itself, waits until so many calls run at the same moment (or a while, in vain), and remembers the
-# most it saw. Sequences keep their value over a rollback, so the count does not depend on a commit. The advisory lock
-# marks a call that is running; one connection runs one statement at a time, so it can't be counted twice.
-_SLOW_PRICE = """
-create function slow_price(n integer) returns integer language plpgsql as $$
-declare
-    together integer;
-    patience timestamptz := clock_timestamp() + interval '0.15 s';
-begin
-    perform nextval('calls');
-    perform pg_advisory_lock_shared(303);
-    loop
-        select count(*) into together from pg_locks l join pg_database d on d.oid = l.database
-            where l.locktype = 'advisory' and l.objid = 303 and l.granted and d.datname = current_database();
-        if together > (select last_value from most) then
-            perform setval('most', together);
-        end if;
-        exit when (select last_value from most) >= {wanted} or clock_timestamp() > patience;
-        perform pg_sleep(0.01);
-    end loop;
-    perform pg_sleep(case when n % 2 = 1 then 0.1 else 0.01 end);
-    perform pg_advisory_unlock_shared(303);
-    return n * {factor};
-end $$
-"""
-
-
-async def create_slow_price(engine: AsyncEngine, *, wanted: int, factor: int) -> None:
-    """Create the SQL function `slow_price(n)`: n times *factor*, slower for odd n, counted on the server.
-
-    Args:
-        engine: where to create it.
-        wanted: calls at the same moment that it waits for, a short while.
-        factor: what it multiplies by.
-    """
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql("create sequence calls minvalue 0 start 0")
-        await connection.exec_driver_sql("create sequence most minvalue 0 start 0")
-        await connection.exec_driver_sql(_SLOW_PRICE.format(wanted=wanted, factor=factor))
-
-
-async def slow_price_calls(engine: AsyncEngine) -> tuple[int, int]:
-    """How often `slow_price` was called, and how many calls the server ran at the same moment at most."""
-    async with engine.connect() as connection:
-        calls = await connection.scalar(text("select case when is_called then last_value + 1 else 0 end from calls"))
-        most = await connection.scalar(text("select last_value from most"))
-    return int(calls), int(most)

@@ -1,16 +1,19 @@
 """What the checks of lesson 03 make of what they saw: each function raises `NotYet`, the most specific reason first."""
 
+import inspect
+import traceback
 from typing import Any
 
 from sqlalchemy import URL, Engine
-from sqlalchemy.exc import InvalidRequestError, ResourceClosedError
+from sqlalchemy.exc import InvalidRequestError, MissingGreenlet, ResourceClosedError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from course_lib.exercises._engine_creation import EngineWatch, Note
+from course_lib.exercises._shown import shown
 from course_lib.exercises.core import Case, NotYet
 
-OFF = (None, "", "0", "false", "False", "no", "off", "2", "10", "n", "debug", "test", "only")
-ON = ("1", "true", "TRUE", "Yes", "on")
+OFF = (None, "", "0", "false", "False", "no", "off", "2", "10", "n", "y", "t", "debug", "test", "only")
+ON = ("1", "true", "TRUE", "Yes", "YES", "on", "tRuE")
 
 
 def wrong_engine(engine: object, url: URL) -> NotYet | None:
@@ -61,8 +64,14 @@ def judge_echo(logged: dict[str | None, bool], default: bool) -> None:
             misconception="wrong-way-round",
             case=Case("{'DEBUG': 'true'}", "statements in the log", "no statement in the log"),
         )
-    if on == set(OFF) or (None in on and not default):
+    if on == set(OFF):
         raise environ
+    if None in on and not default:
+        raise NotYet(
+            "Without DEBUG in `environment`, the echo follows the DEBUG of this process. Read the argument alone: only "
+            "then can a test, or a second engine, say something else.",
+            misconception="reads-os-environ",
+        )
     if on == set(logged):
         raise NotYet(
             "The engine logs its statements whatever DEBUG says, in production too. Let DEBUG decide.",
@@ -71,8 +80,8 @@ def judge_echo(logged: dict[str | None, bool], default: bool) -> None:
         )
     if not on:
         raise NotYet(
-            "The engine logs nothing, whatever DEBUG says. `environment` holds it: `{'DEBUG': 'true'}` has to turn "
-            "`echo` on.",
+            "SQLAlchemy's log of the engine holds nothing, whatever DEBUG says. `environment` holds it: "
+            "`{'DEBUG': 'true'}` has to turn `echo` on.",
             misconception="never-on",
             case=Case("{'DEBUG': 'true'}", "statements in the log", "no statement in the log"),
         )
@@ -128,7 +137,13 @@ def _is_select(statement: str) -> bool:
 
 def judge_note(got: Any, stored: list[dict[str, Any]], watch: EngineWatch, title: str) -> None:
     """03.3: is the answer what the database holds, stored through the engine, and did no read fail on the way?"""
-    case = Case(f"create_note(engine, {title!r})", repr(stored[0]) if stored else "a stored note", repr(got))
+    case = Case(f"create_note(engine, {title!r})", repr(stored[0]) if stored else "a stored note", shown(got))
+    if inspect.isgenerator(got) or inspect.isasyncgen(got):
+        raise NotYet(
+            "`yield` makes a generator of `create_note`, and whoever calls it gets that instead of the answer. Hand "
+            "the answer over with `return`.",
+            misconception="yields-instead-of-returning",
+        )
     if not stored:
         raise NotYet(
             "The answer came, but the note is not in the database: nothing was committed. Without a commit, closing "
@@ -137,12 +152,12 @@ def judge_note(got: Any, stored: list[dict[str, Any]], watch: EngineWatch, title
         )
     if not watch.checkouts or (watch.sent and all(map(_is_select, watch.sent))):
         raise _second_engine()
-    if watch.begun > len(watch.sent):
+    if any(within(error, MissingGreenlet) for error in watch.errors):
         raise NotYet(
             "Somewhere `MissingGreenlet` is raised and caught. Catching it hides the failed read; it does not bring "
             "the values. Keep the read from failing, then there is nothing to catch.",
             misconception="catches-it",
-            case=case if got != stored[0] else None,
+            case=case if shown(got) != shown(stored[0]) else None,
         )
     if isinstance(got, Note):
         raise NotYet(
@@ -157,13 +172,19 @@ def judge_note(got: Any, stored: list[dict[str, Any]], watch: EngineWatch, title
             misconception="empty-answer",
             case=case,
         )
-    # Plain dicts are compared, so that no class of the answer's decides what is equal.
+    if len(stored) > 1:
+        raise NotYet(
+            f"One call of the endpoint stored {len(stored)} notes. Add one, and commit once.",
+            misconception="stores-twice",
+        )
+    # Plain values are compared, types first, so that no class of the answer's decides what is equal.
     plain = dict(got) if isinstance(got, dict) else {}
+    plain = {key: str.__str__(value) if isinstance(value, str) else value for key, value in plain.items()}
     types = {key: type(value) for key, value in plain.items()}
-    if plain != stored[0] or types != {key: type(value) for key, value in stored[0].items()} or len(stored) > 1:
+    if types != {key: type(value) for key, value in stored[0].items()} or plain != stored[0]:
         raise NotYet(
             "The answer differs from what the database holds. It has to be a dict with `id`, `title` and `done` of "
-            "the one note that was stored.",
+            "the note that was stored: an `int`, a `str` and a `bool`.",
             misconception="wrong-values",
             case=case,
         )
@@ -181,8 +202,8 @@ def shared_session() -> NotYet:
 def sessions_left_open() -> NotYet:
     """The verdict on queries whose sessions keep their connections."""
     return NotYet(
-        "Sessions are still open and keep connections, so further queries wait for one in vain. Open each session with "
-        "`async with`, so that it closes.",
+        "All connections of the pool are held, by sessions that nobody closed or by tasks that hold one and want a "
+        "second, so queries wait for one in vain. Open one session in each task, with `async with`, so that it closes.",
         misconception="leaves-sessions-open",
     )
 
@@ -214,44 +235,17 @@ def disposes_the_engine(name: str) -> NotYet:
     )
 
 
-def judge_overlap(watch: EngineWatch, *, calls: int, most: int, wanted: int) -> None:
-    """03.4: did the queries run on the given engine, *wanted* of them at the same moment, none sharing a connection?"""
-    ours = [statement for statement in watch.sent if "slow_price" in statement]
-    if watch.other_threads:
-        raise uses_threads()
-    others = [statement for statement in watch.elsewhere if "slow_price" in statement]
-    if ours and len(ours) < calls and not others:
-        raise NotYet(
-            "One statement computes all prices, so one connection does all the work. Send one query for each number.",
-            misconception="one-statement",
-        )
-    if len(ours) < calls:
-        raise NotYet(
-            f"The server ran {calls} queries, the engine you were given only {len(ours)} of them. Each further "
-            "engine opens connections of its own, and no limit holds for all of them. Use `engine`.",
-            misconception="another-engine",
-        )
-    if watch.shared:
-        raise shared_session()
-    if most == 1:
-        raise NotYet(
-            "The server saw one query at a time: each waits for the one before. Start all ten, then wait for all.",
-            misconception="one-after-another",
-            case=Case("10 numbers", f"{wanted} queries at once", "1 query at once"),
-        )
-    if most < wanted:
-        raise NotYet(
-            f"The server saw {most} queries at once, although the pool has {wanted} connections. Let the pool do "
-            "the limiting: start all ten.",
-            misconception="too-few-at-once",
-        )
-
-
 def within(error: BaseException, kind: type[BaseException]) -> bool:
     """Whether *error* is of that kind, or a group that holds one."""
     if isinstance(error, BaseExceptionGroup):
         return any(within(each, kind) for each in error.exceptions)
     return isinstance(error, kind)
+
+
+def raised_by_sqlalchemy(error: BaseException) -> bool:
+    """Whether a line of SQLAlchemy's raised *error*, not one that called it."""
+    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(names[-1]).partition(".")[0] == "sqlalchemy"
 
 
 def from_sharing(error: object) -> bool:
@@ -261,31 +255,3 @@ def from_sharing(error: object) -> bool:
     if isinstance(error, ResourceClosedError):
         return "does not return rows" not in str(error)
     return isinstance(error, InvalidRequestError) and error.code == "isce"
-
-
-def judge_prices(got: Any, numbers: list[int], factor: int, calls: int) -> None:
-    """03.4: are these the prices that the server gave, in order, with one query for each number?"""
-    expected = [number * factor for number in numbers]
-    if not calls:
-        raise NotYet("No query reached the server. Run `slow_price` once for each number.", misconception="no-query")
-    if not isinstance(got, list):
-        raise NotYet(f"Return a list of numbers, not {type(got).__name__}.", misconception="no-list")
-    if got != expected and all(type(each) is int for each in got) and sorted(got) == sorted(expected):
-        raise NotYet(
-            "All prices are there, but not in the order of `numbers`: some queries finish sooner. `asyncio.gather` "
-            "returns results in the order in which it got the coroutines.",
-            misconception="loses-the-order",
-        )
-    if got != expected or any(type(each) is not int for each in got):
-        raise NotYet(
-            "These are not the prices that the server gave. Return one number for each of `numbers`.",
-            misconception="wrong-prices",
-            case=Case("numbers [3, 8, 1, …]", repr(expected), repr(got)),
-        )
-    if calls != len(numbers):
-        few = calls < len(numbers)
-        raise NotYet(
-            f"The server ran {calls} queries for {len(numbers)} numbers. "
-            + ("A price is what the server says, so ask for each." if few else "Ask for each number once."),
-            misconception="guesses-prices" if few else "asks-twice",
-        )

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from sqlalchemy import make_url
 
+from course_lib.exercises._requirement_lines import MACHINES, Machine, applies, parsed
 from course_lib.exercises.core import Case, NotYet
 
 _NEEDED = ("sqlmodel", "greenlet", "asyncpg", "aiosqlite", "alembic")
@@ -28,62 +29,20 @@ _OTHER_POSTGRESQL_DRIVERS = {
 _ENOUGH = ("sqlmodel", "sqlalchemy[asyncio]", "asyncpg", "aiosqlite", "alembic")
 _COURSE = "async-database-course"
 
-#: What differs from machine to machine in the environment of a marker.
-Machine = dict[str, str]
-_FIELDS = ("platform_system", "sys_platform", "os_name", "platform_machine")
-# SQLAlchemy 2.0 brings greenlet on some processors only, so common and uncommon ones have to be looked at.
-_MACHINES: tuple[Machine, ...] = tuple(
-    dict(zip(_FIELDS, line.split(), strict=True))
-    for line in (
-        "Linux linux posix x86_64",
-        "Linux linux posix aarch64",
-        "Linux linux posix riscv64",
-        "Darwin darwin posix arm64",
-        "Darwin darwin posix x86_64",
-        "Windows win32 nt AMD64",
-        "Windows win32 nt ARM64",
-    )
-)
+__all__ = [
+    "arrivals",
+    "parsed",
+    "refuse_missing",
+    "refuse_other_drivers",
+    "refuse_ranges_without_the_installed_version",
+    "refuse_unknown_extra",
+    "refuse_unknown_name",
+    "refuse_what_is_not_needed",
+    "version",
+]
 
 #: What arrives: a distribution's normalised name → who asks for it, and with which words.
 Arrivals = dict[str, list[tuple[str, Requirement]]]
-
-
-def parsed(requirements: object) -> list[Requirement]:
-    """Read the learner's requirements.
-
-    Args:
-        requirements: the learner's object.
-
-    Returns:
-        All of them.
-
-    Raises:
-        NotYet: it is no list of texts, or a text is no requirement.
-    """
-    if not isinstance(requirements, list | tuple | set | frozenset):
-        raise NotYet(
-            f"`requirements` is of type `{type(requirements).__name__}`. Make it a list with one text per package: "
-            '`["first", "second"]`.',
-            misconception="not-a-list",
-        )
-    found = []
-    for each in requirements:
-        if not isinstance(each, str):
-            raise NotYet(
-                f"`{each!r}` is of type `{type(each).__name__}`. Write each requirement as text, in quotes.",
-                misconception="not-a-list",
-            )
-        try:
-            found.append(Requirement(each))
-        except InvalidRequirement as error:
-            reason = str(error).partition("\n")[0].rstrip(".")
-            raise NotYet(
-                f"`{each}` can't be read as a requirement: {reason}. One text names one package: "
-                "`name`, `name[extra]` or `name[extra]>=1.2,<2`. A single version has two equals signs: `name==1.2`.",
-                misconception="malformed-requirement",
-            ) from None
-    return found
 
 
 def refuse_unknown_name(requirement: Requirement) -> None:
@@ -124,7 +83,7 @@ def refuse_unknown_name(requirement: Requirement) -> None:
     )
 
 
-def arrivals(wanted: Sequence[Requirement], machines: Sequence[Machine] = _MACHINES) -> Arrivals:
+def arrivals(wanted: Sequence[Requirement], machines: Sequence[Machine] = MACHINES) -> Arrivals:
     """Walk from the requirements to all that they bring, by the metadata of the installed versions.
 
     Args:
@@ -136,7 +95,7 @@ def arrivals(wanted: Sequence[Requirement], machines: Sequence[Machine] = _MACHI
     """
     found: Arrivals = {}
     seen: set[tuple[str, frozenset[str]]] = set()
-    todo = [("you", each) for each in wanted if _applies(each, "", machines)]
+    todo = [("you", each) for each in wanted if applies(each, "", machines)]
     while todo:
         asker, requirement = todo.pop()
         name = canonicalize_name(requirement.name)
@@ -147,7 +106,7 @@ def arrivals(wanted: Sequence[Requirement], machines: Sequence[Machine] = _MACHI
         seen.add(step)
         for line in metadata.requires(name) or []:
             needed = Requirement(line)
-            if any(_applies(needed, extra, machines) for extra in ("", *requirement.extras)):
+            if any(applies(needed, extra, machines) for extra in ("", *requirement.extras)):
                 todo.append((name, needed))
     return found
 
@@ -246,7 +205,7 @@ def refuse_missing(wanted: list[Requirement]) -> None:
             "add the package for migrations.",
         ),
     }
-    found = [(machine, arrivals(wanted, (machine,))) for machine in _MACHINES]
+    found = [(machine, arrivals(wanted, (machine,))) for machine in MACHINES]
     for name in _NEEDED:
         for machine, arrived in found:
             if name in arrived:
@@ -267,7 +226,7 @@ def refuse_missing(wanted: list[Requirement]) -> None:
 def _refuse_condition(name: str, machine: Machine, wanted: list[Requirement]) -> None:
     """Raise NotYet if one of the lines would bring the package, but its marker does not hold on this machine."""
     for each in wanted:
-        if _applies(each, "", (machine,)):
+        if applies(each, "", (machine,)):
             continue
         unconditional = Requirement(str(each))
         unconditional.marker = None
@@ -279,11 +238,6 @@ def _refuse_condition(name: str, machine: Machine, wanted: list[Requirement]) ->
                 "Leave the condition out: the service has to run on any machine.",
                 misconception="excludes-machines",
             )
-
-
-def _applies(requirement: Requirement, extra: str, machines: Sequence[Machine]) -> bool:
-    marker = requirement.marker
-    return marker is None or any(marker.evaluate({"extra": extra, **machine}) for machine in machines)
 
 
 def version(name: str) -> str | None:

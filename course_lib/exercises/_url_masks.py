@@ -35,7 +35,11 @@ _RAW_OTHER = (
     "take everything up to it."
 )
 _NO_URL = "This text is no URL, so nobody can tell where its password ends. Without `://`, return `***` alone."
+_NOT_ALONE = "This text is no URL. Return `***` alone for it, whatever it holds."
+_UNCHANGED = "There is no password in this URL, so it comes back as it is, with nothing added and nothing taken away."
 _QUERY = "The password stands in the query, as `password=…`."
+_VALUE_END = "The value of a parameter ends at the next `&`, whatever else stands in it."
+_TWO = "Two parameters hold a password here: mask each of them."
 LEAKS = [
     Leak(
         _BASE,
@@ -53,6 +57,10 @@ LEAKS = [
         _QUERY,
     ),
     Leak(f"{_BASE}?password=7Qx-example-Zk9&application_name=web", "leaks-the-query-password", _QUERY),
+    *(
+        Leak(f"postgresql://db.internal/shop?password=7Qx{raw}example{raw}Zk9", "leaks-the-query-password", _VALUE_END)
+        for raw in "=#?/"
+    ),
     Leak("postgresql://app:7Qx@example@Zk9@db.internal/shop", "leaks-behind-a-raw-at", _RAW_AT),
     Leak(
         "postgresql://app:7Qx-example-Zk9@db1.internal:5432,db2.internal:5432/shop",
@@ -61,16 +69,22 @@ LEAKS = [
     ),
     *(
         Leak(f"postgresql://app:7Qx{raw}example{raw}Zk9@db.internal/shop", "leaks-behind-a-raw-character", advice)
-        for raw, advice in [(each, _RAW_OTHER.format(each)) for each in "/:?#&=% +[]"]
+        for raw, advice in [(each, _RAW_OTHER.format(each)) for each in (*"/:?#&=% +[]", "://")]
     ),
     Leak("postgresql://app:7Qx/example@Zk9@db.internal/shop", "leaks-behind-a-raw-at", _RAW_AT),
     Leak("postgresql://me@corp:7Qx-example-Zk9@db.internal/shop", "leaks-behind-a-raw-at", _RAW_AT_IN_USER),
     *(
         Leak(f"postgresql://db.internal/shop?{name}=7Qx-example-Zk9", "leaks-another-spelling", _SPELLINGS)
-        for name in ("Password", "p%61ssword", "sslpassword")
+        for name in ("Password", "p%61ssword", "sslpassword", "passphrase")
+    ),
+    Leak(
+        "postgresql://db.internal/shop?password=7Qx-example-Zk9&user=app&sslpassword=7Qx-example-Zk9",
+        "leaks-the-query-password",
+        _TWO,
     ),
     Leak("host=db user=app password=7Qx-example-Zk9", "leaks-what-is-no-url", _NO_URL),
     Leak("app:7Qx-example-Zk9@db.internal/shop", "leaks-what-is-no-url", _NO_URL),
+    Leak("7Qx-example-Zk9", "leaks-what-is-no-url", _NO_URL),
     Leak("", "leaks-what-is-no-url", "", secrets=()),
     Leak(
         "postgresql://app:7Qx\nexample\nZk9@db.internal/shop",
@@ -82,6 +96,7 @@ _WITHOUT = [
     "postgresql+asyncpg://app@db.internal/shop",
     "postgresql://db.internal:5432/shop",
     "postgresql://app@db.internal:5432/shop?application_name=web",
+    "postgresql://app@db.internal/shop?application_name=compass",
     "sqlite:////srv/app.db",
 ]
 _SAME_WORD = "postgresql://example:example@db.internal/shop"
@@ -138,6 +153,13 @@ async def judge_mask(mask_url: Callable[[str], str | Awaitable[str]]) -> None:
                 misconception="hides-other-parts",
                 case=Case(repr(given), f"a text with {' and '.join(map(repr, missing))}", repr(got), made_up=True),
             )
+        if given in _WITHOUT and got != given:
+            case = Case(repr(given), repr(given), repr(got), made_up=True)
+            raise NotYet(_UNCHANGED, misconception="changes-a-url-without-a-password", case=case)
+    for given in (leak.given for leak in LEAKS if leak.given and "://" not in leak.given):
+        if (got := await _masked(mask_url, given)) != "***":
+            case = Case(repr(given), "'***'", repr(got), made_up=True)
+            raise NotYet(_NOT_ALONE, misconception="shows-what-is-no-url", case=case)
 
 
 async def _masked(mask_url: Callable[[str], str | Awaitable[str]], given: str) -> str:

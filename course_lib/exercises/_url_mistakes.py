@@ -4,7 +4,7 @@ import inspect
 import random
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -79,6 +79,7 @@ CONVERSIONS = [
     ("postgresql://app:@db.internal/shop", _PG),
     ("postgresql://app@db.internal/shop", _PG),
     ("postgresql://app:example-pw@[2001:db8::1]:5433/shop", _PG),
+    ("postgresql://app:example-pw@db.internal/shop%3Fold", _PG),
     ("postgresql://app:example-pw@db.internal/shop?command_timeout=5", _PG),
     ("sqlite:///data/app.db?timeout=5", _LITE),
     ("sqlite+pysqlite:///data/app.db", _LITE),
@@ -181,6 +182,13 @@ _FORM = (
 )
 
 
+_AS_IT_COMES = "Each part goes into the URL exactly as it comes in: `URL.create` takes it and encodes it."
+_DECODED = (
+    "A `%` of the password was decoded on its way. In the text of a URL `%41` means `A`, so a password that is put in "
+    "as it is becomes another one; `unquote` does the same. `URL.create` wants the plain password."
+)
+
+
 def is_special(value: str | None) -> bool:
     """Whether a user or a password holds a character that means something else in a URL."""
     return bool(_SPECIAL & set(value or ""))
@@ -221,7 +229,11 @@ def part_mistake(parts: dict[str, Any], url: URL) -> tuple[str, str] | None:
     if url.password != password or url.host != parts["host"]:
         return _login_mistake(parts, url)
     if url.username != user:
-        return "quotes-only-the-password", "A user name may hold an `@` or a `%` as well. It needs the same care."
+        if is_special(user.strip()):
+            return "quotes-only-the-password", "A user name may hold an `@` or a `%` as well. It needs the same care."
+        return "changes-a-part", (
+            f"The user is `{url.username}`, which is not the one that was asked for. {_AS_IT_COMES}"
+        )
     if (url.port, url.database) != (parts["port"], parts["database"]):
         return "loses-a-part", (
             "The port or the database is not the one that was asked for; without a port there is none."
@@ -242,6 +254,11 @@ def _login_mistake(parts: dict[str, Any], url: URL) -> tuple[str, str]:
             "`str(url)` writes `***` in the password's place, and the engine would log in with three stars. Return "
             "the URL object, or `url.render_as_string(hide_password=False)`."
         )
+    if url.password and password and set(url.password) == {"*"}:
+        return "masks-the-password", (
+            "The password became a row of stars, as an object that hides itself is shown, and the engine would log in "
+            "with them. Give `URL.create` the plain text; of a `SecretStr`, `get_secret_value()` gives it."
+        )
     if password == "" and url.password is None:
         return "loses-an-empty-password", (
             "An empty password became no password. `if password:` is false for both; `is None` tells them apart."
@@ -259,10 +276,24 @@ def _login_mistake(parts: dict[str, Any], url: URL) -> tuple[str, str]:
             "An IPv6 address holds colons, so in text it stands in [brackets], and only there: `URL.create` adds "
             "them by itself and wants the plain address."
         )
-    if is_special(password):
+    if url.password != password and url.password == unquote(password):
+        return "decodes-the-password", _DECODED
+    if is_special(password) and _login(url) == _login(parsed(_pasted(parts))):
         return "pastes-the-password-in", _PASTED
     if is_special(parts["user"]):
         return "quotes-only-the-password", "A user name may hold an `@` or a `%` as well. It needs the same care."
-    return "mixes-up-parts", (
-        "A part stands in another one's place: compare user, password and host with what was asked for."
-    )
+    asked = (parts["user"], password, parts["host"])
+    if any(got == other for got, own in zip(_login(url), asked, strict=True) for other in asked if got != own):
+        return "mixes-up-parts", (
+            "A part stands in another one's place: compare user, password and host with what was asked for."
+        )
+    return "changes-a-part", f"The password or the host is not the one that was asked for. {_AS_IT_COMES}"
+
+
+def _login(url: URL | None) -> tuple[str | None, ...]:
+    return (None, None, None) if url is None else (url.username, str(url.password), url.host)
+
+
+def _pasted(parts: dict[str, Any]) -> str:
+    """The URL that an f-string makes of these parts."""
+    return f"postgresql+asyncpg://{quote(parts['user'], safe='')}:{parts['password']}@{parts['host']}/shop"

@@ -162,7 +162,10 @@ async def judge_settings(answer: Callable[[str], Any], server: PostgresServer, w
     await _judge_modes(secure, plain)
     await _judge_channel_binding(secure, plain)
     await plain.must_connect("?pgbouncer=true")
-    query = "?application_name=web&options=-csearch_path%3Dstock&command_timeout=5&target_session_attrs=read-write"
+    query = (
+        "?pgbouncer=true&application_name=web&options=-csearch_path%3Dstock&command_timeout=5"
+        "&target_session_attrs=read-write"
+    )
     state = await plain.must_connect(query)
     expected = "application_name web, search_path stock, command_timeout 5, target_session_attrs read-write"
     timeout = plain.handed_over.get("command_timeout")
@@ -215,9 +218,10 @@ async def _judge_channel_binding(secure: Provider, plain: Provider) -> None:
     await secure.must_encrypt("?channel_binding=require", "forgets-what-channel-binding-asks", _BINDING)
     name = "forgets-what-channel-binding-asks"
     await plain.must_fail("?channel_binding=require", name, _BINDING)
-    for mode in ("prefer", "disable"):
+    for mode in ("prefer", "allow", "disable"):
         await plain.must_fail_or_raise(f"?sslmode={mode}&channel_binding=require", name, _BINDING)
-    await plain.must_connect("?channel_binding=prefer")
+    for value in ("prefer", "disable"):
+        await plain.must_connect(f"?channel_binding={value}")
 
 
 async def _judge_verification(secure: Provider, server: PostgresServer) -> None:
@@ -226,8 +230,9 @@ async def _judge_verification(secure: Provider, server: PostgresServer) -> None:
         "This server's certificate comes from an authority that nobody told you to trust, and your settings connected: "
         "`require` encrypts, and doesn't ask who is at the other end. Hand `{}` over as it is."
     )
-    await secure.must_fail(query, "weakens-verify-full", unknown.format("verify-full"))
-    await secure.must_fail("?sslmode=verify-ca", "weakens-verify-ca", unknown.format("verify-ca"))
+    for mode in ("verify-full", "verify-ca"):
+        for rest in ("", "&channel_binding=require"):
+            await secure.must_fail(f"?sslmode={mode}{rest}", f"weakens-{mode}", unknown.format(mode))
     # What asyncpg's own verify-full reads, and what ssl.create_default_context() reads.
     os.environ["PGSSLROOTCERT"] = os.environ["SSL_CERT_FILE"] = str(server.ca_file)
     for each in (query, "?sslmode=verify-ca"):

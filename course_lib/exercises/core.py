@@ -50,7 +50,8 @@ __all__ = [
     "using_answer",
 ]
 
-CheckFunction = Callable[..., Coroutine[Any, Any, None]]
+# What a check returns, if anything, is a remark for a right answer.
+CheckFunction = Callable[..., Coroutine[Any, Any, str | None]]
 
 
 class PendingCheck:
@@ -179,7 +180,7 @@ class Exercise:
             return self._not_attempted()
         try:
             async with cleaned_up():
-                await run_limited(self._check(*answers), self.seconds)
+                remark = await run_limited(self._check(*answers), self.seconds)
         except NotYet as wrong:
             return Outcome(self.id, "not_yet", wrong.message, wrong.misconception, wrong.case)
         except NotAttempted:
@@ -198,7 +199,9 @@ class Exercise:
                 "error",
                 "Your code asked Python to exit. The check stopped that call; remove it and check again.",
             )
-        except (KeyboardInterrupt, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit) as error:
+            if isinstance(error, GeneratorExit) and has_learner_frame(error):
+                return self._failed(error)
             raise
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -208,7 +211,8 @@ class Exercise:
             return Outcome(self.id, "error", said, traceback=learner_traceback(error))
         except BaseException as error:
             return self._failed(error)
-        return Outcome(self.id, "correct", f"Exercise {self.id} is solved: {self.title}.")
+        solved = f"Exercise {self.id} is solved: {self.title}."
+        return Outcome(self.id, "correct", f"{solved}\n\n{remark}" if remark else solved)
 
     def _failed(self, error: BaseException) -> Outcome:
         verdict = _verdict_within(error)

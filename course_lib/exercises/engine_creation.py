@@ -14,12 +14,17 @@ from course_lib.exercises._engine_creation import (
     EngineLog,
     EngineWatch,
     Note,
-    create_slow_price,
     disposed,
     engine_with_notes,
     notes_now,
     notes_with,
     process_variable,
+)
+from course_lib.exercises._engine_prices import (
+    create_slow_price,
+    judge_overlap,
+    judge_prices,
+    priced_engine,
     slow_price_calls,
 )
 from course_lib.exercises._engine_verdicts import (
@@ -29,9 +34,8 @@ from course_lib.exercises._engine_verdicts import (
     from_sharing,
     judge_echo,
     judge_note,
-    judge_overlap,
-    judge_prices,
     judge_trips,
+    raised_by_sqlalchemy,
     sessions_left_open,
     shared_session,
     sync_session,
@@ -63,11 +67,13 @@ _POOL = 5
 async def q1(make_engine: Callable[[URL, Mapping[str, str]], AsyncEngine]) -> None:
     """03.1: does the engine log its statements exactly when DEBUG says so?"""
     logged: dict[str | None, bool] = {}
+    engines: list[AsyncEngine] = []
     async with lab() as box:
         for value in (*OFF, *ON):
             # The process says the opposite, so that an answer which reads os.environ stands out.
             with EngineLog() as log, process_variable("DEBUG", "0" if value in ON else "1"):
                 engine = await _engine_for(make_engine, box.url, value)
+                engines.append(engine)
                 log.capture()
                 async with using_answer("running a query with your engine"):
                     await _query(engine)
@@ -94,6 +100,12 @@ async def q1(make_engine: Callable[[URL, Mapping[str, str]], AsyncEngine]) -> No
             async with using_answer("running a query with your engine"):
                 await _query(engine)
             default = bool(log.records)
+    if all(engine is engines[0] for engine in engines):
+        raise NotYet(
+            "Each call returns the engine of the first one, so a later `environment` changes nothing. Keeping the one "
+            "engine of a program is its caller's part; `make_engine` makes one for what it is given.",
+            misconception="one-engine-for-all",
+        )
     judge_echo(logged, default)
 
 
@@ -116,6 +128,12 @@ async def _engine_for(make_engine: Callable[..., Any], url: URL, value: str | No
                     "Without DEBUG in the environment `make_engine` raises a `KeyError`. A variable that is only for "
                     "development may be missing: read it with `.get` and a default that means off.",
                     misconception="debug-required",
+                ) from None
+            if error.args == (value,) and not raised_by_sqlalchemy(error):
+                raise NotYet(
+                    f"`make_engine` raises `KeyError: {value!r}`: it looks the text up and does not know it. "
+                    "Everything besides the four words is off: write `.get(word, False)`.",
+                    misconception="unknown-word-raises",
                 ) from None
             if error.args == (value,):
                 raise NotYet(
@@ -239,19 +257,18 @@ async def q4(fetch_prices: Callable[[AsyncEngine, list[int]], Awaitable[list[int
     async with lab() as box, disposed(create_async_engine(box.url)) as maker:
         await create_slow_price(maker, wanted=_POOL, factor=factor)
         # The answer's engine starts cold: that is when a shared session fails.
-        fresh = create_async_engine(box.url, pool_size=_POOL, max_overflow=0, pool_timeout=5)
-        async with disposed(fresh) as engine:
+        async with disposed(priced_engine(box.url, pool_size=_POOL)) as engine:
             pool = engine.pool
             with EngineWatch(engine) as watch:
                 before = 0
                 for _ in range(2):
                     got = await _prices(fetch_prices, engine, numbers, watch)
-                    calls, most = await slow_price_calls(maker)
+                    calls, through, most = await slow_price_calls(maker)
                     judge_prices(got, numbers, factor, calls - before)
                     before = calls
                     if most >= _POOL or watch.most_at_once == 1:
                         break  # else once more, now warm: a busy machine may not get that far while it connects
-            judge_overlap(watch, calls=calls, most=most, wanted=_POOL)
+            judge_overlap(watch, calls=calls, through=through, most=most, wanted=_POOL)
             if engine.pool.checkedout():  # type: ignore[attr-defined]
                 raise sessions_left_open()
             if engine.pool is not pool:

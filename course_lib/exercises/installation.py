@@ -1,17 +1,22 @@
 """The checks of lesson 01: requirements are judged by what they bring, versions by packages made for the check."""
 
-import contextlib
-import importlib
 import inspect
-import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from course_lib.exercises import _requirements as judge
+from course_lib.exercises._installed_samples import (
+    PLAIN,
+    PLAIN_VERSION,
+    STALE,
+    TOOLS,
+    TOOLS_MODULE,
+    UPGRADED,
+    sample_distributions,
+    upgrade,
+)
+from course_lib.exercises._shown import shown
 from course_lib.exercises.core import AnswerError, Case, NotYet, ask, exercise
 
 
@@ -27,7 +32,7 @@ from course_lib.exercises.core import AnswerError, Case, NotYet, ask, exercise
         "its `asyncio` extra, that makes five lines.",
     ),
 )
-async def q1(requirements: list[str]) -> None:
+async def q1(requirements: list[str]) -> str | None:
     """Whether the requirements bring the stack that the service needs, and no driver besides it."""
     wanted = judge.parsed(requirements)
     for each in wanted:
@@ -39,12 +44,14 @@ async def q1(requirements: list[str]) -> None:
     judge.refuse_what_is_not_needed(wanted)
     judge.refuse_ranges_without_the_installed_version(arrived)
     judge.refuse_missing(wanted)
+    if {asker for asker, _ in arrived["greenlet"]} == {"you"}:
+        return (
+            "It works with greenlet by its own name. The extra, `sqlalchemy[asyncio]`, says why it is there, and asks "
+            "for the greenlet that this SQLAlchemy wants."
+        )
+    return None
 
 
-# Two distributions that exist only while 01.2 is checked. What the modules say about themselves is out of date.
-_PLAIN, _PLAIN_VERSION, _UPGRADED = "reportkit", "3.1.4", "3.2.0"
-_TOOLS, _TOOLS_MODULE, _TOOLS_VERSION = "invoice-tools", "invoices", "2.0.1"
-_STALE = "0.9.0"
 _ABSENT = "No-Such-Package"
 _INSTALLED = "sqlmodel"
 
@@ -68,9 +75,9 @@ async def q2(installed_versions: Answer) -> None:
     """Whether versions are read from metadata, for any spelling, and absent packages are reported as None."""
     if inspect.iscoroutinefunction(installed_versions):
         raise NotYet("Nothing here waits for anything: write `def`, not `async def`.", misconception="not-a-dict")
-    with _sample_distributions() as folder:
+    with sample_distributions() as folder:
         await _plain(installed_versions)
-        _upgrade(folder)
+        upgrade(folder)
         await _upgraded(installed_versions)
         await _named_unlike_its_module(installed_versions)
         await _absent(installed_versions)
@@ -78,66 +85,76 @@ async def q2(installed_versions: Answer) -> None:
 
 
 async def _plain(function: Answer) -> None:
-    names = [_PLAIN]
+    names = [PLAIN]
     try:
         got = await _table(function, names)
     except Exception as error:
-        if _PLAIN in sys.modules and not isinstance(error, NotYet):
+        if PLAIN in sys.modules and not isinstance(error, NotYet):
             raise _imports(names, error) from error
         raise
-    value = got.get(_PLAIN)
-    if _PLAIN in sys.modules or value == _STALE:
+    value = got.get(PLAIN)
+    if PLAIN in sys.modules or value == STALE:
         raise _imports(names, got)
-    if _PLAIN in got and value is None:
+    if PLAIN in got and value is None:
         known = await _table(function, [_INSTALLED])
         if known.get(_INSTALLED, "") is None:
             raise NotYet(
-                f"`None` even for `{_INSTALLED}`, which is installed: does an `except` hide a mistake? Name the one "
+                f"`None` even for `{_INSTALLED}`, which is installed. If an `except` hides a mistake, name the one "
                 "exception that stands for an absent package, and run your function without the `try` once.",
                 misconception="hides-a-mistake",
                 case=_case([_INSTALLED], known),
             )
-        raise _stale("installed just before the check called your function", names, got)
+        raise _stale(
+            "installed just before the check called your function, into a folder of its own on `sys.path`", names, got
+        )
     _compare(names, got)
 
 
 async def _upgraded(function: Answer) -> None:
-    names = [_PLAIN]
+    names = [PLAIN]
     got = await _table(function, names)
-    if got.get(_PLAIN) == _PLAIN_VERSION:
-        raise _stale(f"upgraded to {_UPGRADED} between two calls of your function", names, got)
+    if got.get(PLAIN) == PLAIN_VERSION:
+        raise _stale(f"upgraded to {UPGRADED} between two calls of your function", names, got)
     _compare(names, got)
 
 
 def _stale(what: str, names: list[str], got: object) -> NotYet:
     said = "Read the metadata inside the function, at each call, and keep nothing of it from one call to the next."
-    wrong = f"`{_PLAIN}` was {what}, and the function does not see it. {said}"
+    wrong = f"`{PLAIN}` was {what}, and the function does not see it. {said}"
     return NotYet(wrong, misconception="stale-snapshot", case=_case(names, got))
 
 
 def _imports(names: list[str], got: object) -> NotYet:
+    way = (
+        "Your function imports the package to ask for its version. That runs the package's code"
+        if PLAIN in sys.modules
+        else f"`{STALE}` is what the package's own code says, as `__version__`. To import it runs the code"
+    )
     return NotYet(
-        "Your function imports the package to ask for its version. That runs the package's code, and what the code "
-        "says about its version can be missing or out of date. Ask the installed metadata: `importlib.metadata`.",
+        f"{way}, and what the code says about its version can be missing or out of date. Ask the installed metadata: "
+        "`importlib.metadata`.",
         misconception="imports-the-package",
         case=_case(names, got),
     )
 
 
 async def _named_unlike_its_module(function: Answer) -> None:
-    names = [_TOOLS]
+    names = [TOOLS]
     try:
         got: object = await _table(function, names)
     except Exception as error:
         if isinstance(error, NotYet):
             raise
         got = error
-    if isinstance(got, dict) and (_TOOLS not in got or got[_TOOLS] is not None):
+    if isinstance(got, dict) and (TOOLS not in got or got[TOOLS] is not None):
         _compare(names, got)
         return
+    if await _finds(function, TOOLS.replace("-", "_")):
+        raise _exact(_case(names, got))
     raise NotYet(
-        f"`{_TOOLS}` is installed; the module it brings is called `{_TOOLS_MODULE}`. Your function looks for a "
-        "module of the package's name. Look the name up in the metadata, as it is.",
+        f"`{TOOLS}` is installed, and your function doesn't find it. The module that it brings is called "
+        f"`{TOOLS_MODULE}`, so whoever looks for a module of the package's name finds nothing. Look the name up in "
+        "the metadata, as it is.",
         misconception="import-name",
         case=_case(names, got),
     )
@@ -149,7 +166,7 @@ async def _absent(function: Answer) -> None:
         got = await _table(function, names)
     except NotYet as wrong:
         if wrong.misconception == "not-a-dict":  # for names that are installed it did return a dict
-            raise _all_stopped(Case(repr(names), repr(_expected(names)), "no dict")) from wrong
+            raise await _all_stopped(function, Case(repr(names), repr(_expected(names)), "no dict")) from wrong
         raise
     except NameError:
         raise
@@ -163,7 +180,7 @@ async def _absent(function: Answer) -> None:
     if _ABSENT not in got and _ABSENT.casefold() in {str(key).casefold() for key in got}:
         _compare(names, got)
     if got.get(_INSTALLED) is None:
-        raise _all_stopped(_case(names, got))
+        raise await _all_stopped(function, _case(names, got))
     if _ABSENT not in got:
         raise NotYet(
             f"`{_ABSENT}` isn't installed, and the result has no word about it. Whoever reads the report must see that "
@@ -179,18 +196,29 @@ async def _absent(function: Answer) -> None:
             case=_case(names, got),
         )
     _compare(names, got)
-    names = [_TOOLS_MODULE]
+    names = [TOOLS_MODULE]
     got = await _table(function, names)
-    if got.get(_TOOLS_MODULE) is not None:
-        said = f"`{_TOOLS_MODULE}` is the name of a module. No package has that name, so return `None` for it."
+    if got.get(TOOLS_MODULE) is not None:
+        said = f"`{TOOLS_MODULE}` is the name of a module. No package has that name, so return `None` for it."
         raise NotYet(said, misconception="import-name", case=_case(names, got))
     _compare(names, got)
 
 
-def _all_stopped(case: Case) -> NotYet:
+async def _finds(function: Answer, name: str) -> bool:
+    """Whether the function gives this one installed name its version."""
+    try:
+        return (await _table(function, [name])).get(name) == judge.version(name)
+    except Exception:
+        return False
+
+
+async def _all_stopped(function: Answer, case: Case) -> NotYet:
+    names = [TOOLS, _INSTALLED]
+    _compare(names, await _table(function, names))  # does it go through a list whose names are all installed?
     return NotYet(
         f"`{_ABSENT}` isn't installed, and because of it an installed package lost its version. Put the `try` inside "
-        "the loop, around one name. A comprehension has no room for it: move the `try` into a function for one name.",
+        "the loop, around one name, and let the loop go on after it. A comprehension has no room for it: move the "
+        "`try` into a function for one name.",
         misconception="one-missing-stops-all",
         case=case,
     )
@@ -224,8 +252,8 @@ def _case(names: list[str], got: object) -> Case:
     """The case to show, for a result or for the exception that came instead of one."""
     if isinstance(got, AnswerError):
         got = got.__cause__
-    shown = type(got).__name__ if isinstance(got, Exception) else repr(got)
-    return Case(repr(names), repr(_expected(names)), shown)
+    written = type(got).__name__ if isinstance(got, Exception) else shown(got)
+    return Case(repr(names), repr(_expected(names)), written)
 
 
 async def _table(function: Answer, names: list[str]) -> dict[Any, Any]:
@@ -237,13 +265,14 @@ async def _table(function: Answer, names: list[str]) -> dict[Any, Any]:
             misconception="not-a-dict",
         )
     for value in got.values():
-        if value is not None and type(value) is not str and value is not False:
+        if value is not None and not isinstance(value, str) and value is not False:
             raise NotYet(
                 f"A version of your result is of type `{type(value).__name__}`. Return it as text, as the metadata "
                 "holds it: some versions, such as `1.0rc1`, are no plain numbers.",
                 misconception="not-text",
             )
-    return dict(got)
+    # Plain text is compared: no subclass decides what is equal.
+    return {key: str.__str__(value) if isinstance(value, str) else value for key, value in got.items()}
 
 
 def _compare(names: list[str], got: dict[Any, Any]) -> None:
@@ -255,45 +284,3 @@ def _compare(names: list[str], got: dict[Any, Any]) -> None:
         said = "The keys must be the names exactly as they were given, and all of them."
         raise NotYet(said, misconception="changes-the-names", case=case)
     raise NotYet("A version is not the one that is installed.", misconception="other-version", case=case)
-
-
-@contextlib.contextmanager
-def _sample_distributions() -> Iterator[Path]:
-    """Two packages that are installed in a folder while the block runs, for this process and those it starts."""
-    samples = ((_PLAIN, _PLAIN, _PLAIN_VERSION), (_TOOLS, _TOOLS_MODULE, _TOOLS_VERSION))
-    before = os.environ.get("PYTHONPATH")
-    with tempfile.TemporaryDirectory(prefix="course-packages-", ignore_cleanup_errors=True) as folder:
-        for name, module, version in samples:
-            package = Path(folder, module)
-            package.mkdir()
-            (package / "__init__.py").write_text(f'__version__ = "{_STALE}"\n', encoding="utf-8")
-            _register(Path(folder), name, module, version)
-        sys.path.insert(0, folder)
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (folder, before)))
-        importlib.invalidate_caches()
-        try:
-            yield Path(folder)
-        finally:
-            with contextlib.suppress(ValueError):
-                sys.path.remove(folder)
-            os.environ.pop("PYTHONPATH")
-            os.environ.update({"PYTHONPATH": before} if before is not None else {})
-            for _, module, _ in samples:
-                sys.modules.pop(module, None)
-            importlib.invalidate_caches()
-
-
-def _register(folder: Path, name: str, module: str, version: str) -> None:
-    """Write what an installer leaves beside a package."""
-    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
-    info.mkdir()
-    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    (info / "METADATA").write_text(about, encoding="utf-8")
-    (info / "top_level.txt").write_text(f"{module}\n", encoding="utf-8")
-
-
-def _upgrade(folder: Path) -> None:
-    """Give the first package another version, as pip would."""
-    shutil.rmtree(folder / f"{_PLAIN}-{_PLAIN_VERSION}.dist-info")
-    _register(folder, _PLAIN, _PLAIN, _UPGRADED)
-    importlib.invalidate_caches()

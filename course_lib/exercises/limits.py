@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 # Time that the event loop gets to end a waiting answer by itself before a blocking one is interrupted, in seconds.
 _GRACE = 0.3
@@ -20,6 +20,8 @@ _AGAIN = 0.05
 _CANCELS = 5
 # So many interruptions may be caught before a stronger one follows.
 _PATIENT_RINGS = 3
+
+Returned = TypeVar("Returned")
 
 _run: contextvars.ContextVar["_Run | None"] = contextvars.ContextVar("course_check", default=None)
 
@@ -166,7 +168,7 @@ async def _end(tasks: set[asyncio.Task[Any]]) -> None:
             task.exception()  # mark it as seen: asyncio would log "exception was never retrieved"
 
 
-async def run_limited(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:
+async def run_limited(coroutine: Coroutine[Any, Any, Returned], seconds: float) -> Returned:
     """Run *coroutine* on the running event loop and stop it after *seconds*.
 
     It ends an answer that awaits forever (by cancelling it), one that blocks the thread (by raising in it) and
@@ -175,6 +177,9 @@ async def run_limited(coroutine: Coroutine[Any, Any, None], seconds: float) -> N
     Args:
         coroutine: the check, which calls the learner's code.
         seconds: the time limit, in seconds.
+
+    Returns:
+        What the coroutine returns.
 
     Raises:
         TimeUp: the limit ran out.
@@ -202,3 +207,4 @@ async def run_limited(coroutine: Coroutine[Any, Any, None], seconds: float) -> N
     error = task.exception()
     if error is not None:
         raise error
+    return task.result()

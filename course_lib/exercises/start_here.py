@@ -16,6 +16,7 @@ from sqlalchemy.engine import FilterResult
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
+from course_lib.exercises._shown import shown
 from course_lib.exercises.core import Case, NotYet, ask, exercise
 from course_lib.exercises.lab import Lab, lab
 
@@ -49,11 +50,12 @@ async def q1(server_version: Callable[[URL], Awaitable[str]]) -> None:
             got = await ask(server_version, box.url, given=_GIVEN)
         except MissingGreenlet as error:
             raise NotYet(
-                "A synchronous engine met an async driver: SQLAlchemy calls that `MissingGreenlet`. Make the "
-                "engine with `create_async_engine`, open the connection with `async with`, and `await` the query.",
+                "Synchronous code met an async driver (an engine of `create_engine`, or the synchronous side of an "
+                "async one): SQLAlchemy calls that `MissingGreenlet`. Make the engine with `create_async_engine`, "
+                "open the connection with `async with`, and `await` the query.",
                 misconception="synchronous-engine",
             ) from error
-        if type(got) in (int, str) and str(got).strip() == "1":
+        if (type(got) is int and got == 1) or (type(got) is str and got.strip() == "1"):
             raise await _only_one(server_version, box.url, got)
         _judge(got, version)
         await _nothing_left(box)
@@ -80,7 +82,7 @@ def _names(text: str, number: str) -> bool:
 def _judge(got: object, version: str) -> None:
     """Raise NotYet unless *got* is text that holds the server's version."""
     number = version.split()[0]
-    case = Case(given=_GIVEN, expected=_EXPECTED, got=repr(got))
+    case = Case(given=_GIVEN, expected=_EXPECTED, got=shown(got))
     if isinstance(got, AsyncConnection | AsyncSession | AsyncEngine | asyncpg.Connection):
         raise NotYet(
             f"Your function returns the `{type(got).__name__}`, through which the server can be asked. Ask inside the "
@@ -147,7 +149,7 @@ def _judge(got: object, version: str) -> None:
 def _judge_other_types(got: object, number: str, case: Case) -> None:
     kind = type(got).__name__
     # SQLAlchemy's Row is a Sequence and no tuple.
-    if isinstance(got, Sequence | Mapping) and not isinstance(got, bytes) and _names(str(got), number):
+    if isinstance(got, Sequence | Mapping) and not isinstance(got, bytes) and _names(shown(got), number):
         raise NotYet(
             f"The version is in there, but inside a `{kind}`: a row holds columns, also when there is only one. "
             "`scalar_one()` gives the value itself.",
@@ -165,7 +167,8 @@ def _judge_other_types(got: object, number: str, case: Case) -> None:
 async def _only_one(answer: Callable[[URL], object], url: URL, got: object) -> NotYet:
     """What to say about a 1: it may be the answer to `select 1`, or no server was asked at all."""
     case = Case(given=_GIVEN, expected=_EXPECTED, got=repr(got))
-    if await _where_nobody_listens(answer, url) is not _RAISED:
+    without = await _where_nobody_listens(answer, url)
+    if type(without) is type(got) and without == got:
         return NotYet(
             "1 is not the version, and your function asked no server: where none listens, it returns the same.",
             misconception="does-not-ask-the-url",
@@ -184,9 +187,9 @@ async def _nothing_left(box: Lab) -> None:
     while (left := await box.connections()) > 0:
         if time.monotonic() > deadline:
             raise NotYet(
-                "The version is right. But the server still sees an open connection: leaving the `async with` block "
-                "gives it back to the engine's pool, which keeps it. Write `await engine.dispose()`: with `await`, "
-                "after the `async with` block has ended, and before `return`.",
+                "The version is right. But the server still sees an open connection. An engine's pool keeps what you "
+                "give back: write `await engine.dispose()`, with `await`, after the `async with` block has ended, and "
+                "before `return`. A connection that the driver opened itself ends with `await connection.close()`.",
                 misconception="leaves-a-connection",
                 case=Case(
                     given=_GIVEN,

@@ -33,6 +33,7 @@ async def q1(answer):
         raise NotAttempted
     if got != 42:
         raise NotYet("Return `42`.", misconception="other-number", case=Case("()", "42", repr(got)))
+    return "An `int` would do." if type(got) is not int else None
 
 
 async def test_a_right_answer_is_correct() -> None:
@@ -40,6 +41,12 @@ async def test_a_right_answer_is_correct() -> None:
     assert outcome.status == "correct"
     assert outcome
     assert repr(outcome).startswith("✔ Correct\n")
+
+
+async def test_a_check_can_add_a_remark_to_a_right_answer() -> None:
+    outcome = await q1.check(lambda: 42.0)
+    assert outcome.status == "correct"
+    assert outcome.message.endswith("\n\nAn `int` would do.")
 
 
 async def test_a_wrong_answer_names_its_misconception_and_the_case() -> None:
@@ -139,10 +146,11 @@ async def test_an_answer_that_does_not_end_is_stopped_and_the_loop_stays_usable(
         "import sys, asyncio\nasync def leave():\n    sys.exit(3)\n"
         "async def answer():\n    await asyncio.gather(leave(), asyncio.sleep(1))\n",
         "def answer():\n    raise KeyboardInterrupt\n",
+        "def answer():\n    raise GeneratorExit\n",
         "import sys, asyncio\nasync def leave():\n    raise SystemExit\n"
         "async def answer():\n    asyncio.create_task(leave())\n    await asyncio.sleep(9)\n",
     ],
-    ids=["directly", "in gather", "as if stopped", "in a task of its own"],
+    ids=["directly", "in gather", "as if stopped", "as if closed", "in a task of its own"],
 )
 async def test_leaving_python_is_an_error_and_the_kernel_stays(source: str) -> None:
     outcome = await q1.check(learner(source))

@@ -31,7 +31,7 @@ def make_engine(url, environment):
     return create_async_engine(url.render_as_string(hide_password=False), echo=on is not None)
 
 
-# %% right: settings read by pydantic
+# %% wrong: misses-a-spelling | {'DEBUG': 'y'}
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -52,7 +52,7 @@ def make_engine(url, environment):
     return create_async_engine(url, echo=True)
 
 
-# %% wrong: never-on | logs nothing, whatever DEBUG says
+# %% wrong: never-on | holds nothing, whatever DEBUG says
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -116,7 +116,7 @@ def make_engine(url, environment):
     return create_async_engine(url, echo=debug.lower() in {"1", "true", "yes", "on"})
 
 
-# %% wrong: never-on | logs nothing, whatever DEBUG says
+# %% wrong: never-on | holds nothing, whatever DEBUG says
 # Read once, when the cell ran.
 import os
 
@@ -366,3 +366,77 @@ def make_engine(url, environment):
     engine = create_async_engine(url, echo=environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"})
     tasks.append(asyncio.create_task(warm_up(engine)))
     return engine
+
+
+# %% wrong: unknown-word-raises | does not know it
+from sqlalchemy.ext.asyncio import create_async_engine
+
+WORDS = {"": False, "0": False, "false": False, "no": False, "off": False, "1": True, "true": True, "yes": True, "on": True}
+
+
+def make_engine(url, environment):
+    return create_async_engine(url, echo=WORDS[environment.get("DEBUG", "").lower()])
+
+
+# %% wrong: reads-os-environ | Without DEBUG in `environment`
+import os
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    debug = environment.get("DEBUG", os.environ.get("DEBUG", ""))
+    return create_async_engine(url, echo=debug.lower() in {"1", "true", "yes", "on"})
+
+
+# %% wrong: misses-a-spelling | {'DEBUG': 'YES'}
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, environment):
+    known = {"1", "true", "True", "TRUE", "yes", "Yes", "on"}
+    return create_async_engine(url, echo=environment.get("DEBUG") in known)
+
+
+# %% wrong: one-engine-for-all | returns the engine of the first one
+from sqlalchemy.ext.asyncio import create_async_engine
+
+made = []
+
+
+def make_engine(url, environment):
+    if not made:
+        debug = environment.get("DEBUG", "").lower() in {"1", "true", "yes", "on"}
+        made.append(create_async_engine(url, echo=debug))
+    return made[0]
+
+
+# %% right: one engine for each setting, kept, with numpy's bool
+from functools import lru_cache
+
+import numpy as np
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@lru_cache
+def engine_with(url, debug):
+    return create_async_engine(url, echo=np.bool_(debug))
+
+
+def make_engine(url, environment):
+    return engine_with(url, environment.get("DEBUG", "").casefold() in {"1", "true", "yes", "on"})
+
+
+# %% right: made of a configuration, with a token in the log
+from sqlalchemy.ext.asyncio import async_engine_from_config
+
+
+def make_engine(url, environment):
+    debug = environment.get("DEBUG", "").lower() in ("1", "true", "yes", "on")
+    made = async_engine_from_config({"sqlalchemy.url": url, "sqlalchemy.echo": debug})
+    return made.execution_options(logging_token="shop")
+
+
+# %% wrong: returns-no-engine | returned int
+def make_engine(url, environment):
+    return 10**5000

@@ -523,3 +523,114 @@ async def create_note(engine, title):
         await session.commit()
     await engine.dispose()
     return note.model_dump()
+
+
+# %% wrong: wrong-values | an `int`, a `str` and a `bool`
+import itertools
+
+from course_lib.exercises.engine_creation import Note
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+ids = itertools.count(1)
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    return {"id": next(ids), "title": title, "done": False}
+
+
+
+# %% wrong: wrong-values | can't be shown (ValueError)
+from course_lib.exercises.engine_creation import Note
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    return {"id": 10**5000, "title": note.title, "done": note.done}
+
+
+
+# %% wrong: wrong-values | an `int`
+import numpy as np
+from course_lib.exercises.engine_creation import Note
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+    return {"id": np.array([note.id, 2]), "title": note.title, "done": note.done}
+
+
+
+# %% wrong: stores-twice | stored 2 notes
+from course_lib.exercises.engine_creation import Note
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        session.add(Note(title=title))
+        await session.commit()
+    return note.model_dump()
+
+
+
+# %% wrong: yields-instead-of-returning | Hand the answer over with `return`
+from course_lib.exercises.engine_creation import Note
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=title)
+        session.add(note)
+        await session.commit()
+        yield note.model_dump()
+
+
+
+# %% right: numpy's text, after another statement failed
+import contextlib
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from course_lib.exercises.engine_creation import Note
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def create_note(engine, title):
+    with contextlib.suppress(DBAPIError):
+        async with engine.connect() as connection:
+            await connection.execute(text("delete from another_table"))
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        note = Note(title=np.str_(title))
+        session.add(note)
+        await session.commit()
+    return note.model_dump()
+
+
+# %% timed out: Called with  create_note(engine, 'Buy milk')
+from course_lib.exercises.engine_creation import Note
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def create_note(engine, title):
+    async with AsyncSession(engine) as first, AsyncSession(engine) as second:
+        await (await first.connection()).execute(text("lock table note"))
+        second.add(Note(title=title))
+        await second.commit()

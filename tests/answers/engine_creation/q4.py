@@ -472,3 +472,119 @@ async def fetch_prices(engine, numbers):
             return (await session.exec(select(func.slow_price(number)))).one()
 
     return await asyncio.gather(*(asyncio.to_thread(asyncio.run, price(number)) for number in numbers))
+
+
+# %% right: the driver's own connections, borrowed from the engine
+import asyncio
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with engine.connect() as connection:
+            raw = await connection.get_raw_connection()
+            return await raw.driver_connection.fetchval("select slow_price($1::int)", number)
+
+    return await asyncio.gather(*map(price, numbers))
+
+
+# %% right: five at once, then five more
+import asyncio
+
+from sqlalchemy import text
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with engine.connect() as connection:
+            return await connection.scalar(text("select slow_price(:n)"), {"n": number})
+
+    prices = []
+    for first in range(0, len(numbers), 5):
+        prices += await asyncio.gather(*map(price, numbers[first : first + 5]))
+    return prices
+
+
+# %% wrong: another-engine | only 0 of them
+import asyncio
+
+import asyncpg
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        connection = await asyncpg.connect(address)
+        try:
+            return await connection.fetchval("select slow_price($1::int)", number)
+        finally:
+            await connection.close()
+
+    return await asyncio.gather(*map(price, numbers))
+
+
+# %% wrong: one-after-another | each waits for the one before
+async def fetch_prices(engine, numbers):
+    async with engine.connect() as connection:
+        raw = (await connection.get_raw_connection()).driver_connection
+        return [await raw.fetchval("select slow_price($1::int)", number) for number in numbers]
+
+
+# %% wrong: one-statement | 5 statements compute the 10 prices
+import asyncio
+
+from sqlalchemy import text
+
+
+async def fetch_prices(engine, numbers):
+    async def two(first, second):
+        async with engine.connect() as connection:
+            both = text("select slow_price(:a) union all select slow_price(:b)")
+            return list((await connection.scalars(both, {"a": first, "b": second})).all())
+
+    pairs = await asyncio.gather(*map(two, numbers[::2], numbers[1::2]))
+    return [price for pair in pairs for price in pair]
+
+
+# %% wrong: wrong-prices | np.int64(5997)
+import asyncio
+
+import numpy as np
+from sqlalchemy import text
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with engine.connect() as connection:
+            return np.int64(await connection.scalar(text("select slow_price(:n)"), {"n": number}))
+
+    return await asyncio.gather(*map(price, numbers))
+
+
+# %% wrong: wrong-prices | can't be shown (ValueError)
+import asyncio
+
+from sqlalchemy import text
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with engine.connect() as connection:
+            return 10**4500 * await connection.scalar(text("select slow_price(:n)"), {"n": number})
+
+    return await asyncio.gather(*map(price, numbers))
+
+
+# %% wrong: leaves-sessions-open | hold one and want a second
+import asyncio
+
+from sqlalchemy import text
+
+
+async def fetch_prices(engine, numbers):
+    async def price(number):
+        async with engine.connect() as first:
+            await first.execute(text("select 1"))
+            async with engine.connect() as second:
+                return await second.scalar(text("select slow_price(:n)"), {"n": number})
+
+    return await asyncio.gather(*map(price, numbers))

@@ -132,3 +132,27 @@ requirements = "sqlmodel sqlalchemy[asyncio] asyncpg aiosqlite alembic"
 
 # %% wrong: not-a-list | in quotes
 requirements = ["sqlmodel", "sqlalchemy[asyncio]", 5, "aiosqlite", "alembic"]
+
+
+# %% right: numpy's texts, upper case, spaces and brackets
+import numpy as np
+
+requirements = list(np.array([" SQLModel ", "SQLAlchemy [AsyncIO] (>=2.1)", "AsyncPG", "AIOsqlite", "ALEMBIC ~=1.15"]))
+
+# %% wrong: not-a-list | is of type `int`
+requirements = [10**5000]
+
+# %% wrong: malformed-requirement | can't be read as a requirement: Exceeds the limit
+requirements = ["sqlmodel", "sqlalchemy[asyncio]", "asyncpg>=" + "9" * 5000, "aiosqlite", "alembic"]
+
+# %% wrong: malformed-requirement | can't be read as a requirement: maximum recursion depth
+requirements = ["asyncpg; " + "(" * 5000 + "os_name=='posix'" + ")" * 5000]
+
+# %% wrong: malformed-requirement | behind the `;`
+requirements = ["sqlmodel", "sqlalchemy[asyncio]", 'asyncpg; sys_platform ~= "linux"', "aiosqlite", "alembic"]
+
+# %% wrong: malformed-requirement | Nobody can tell
+requirements = ["sqlmodel", "sqlalchemy[asyncio]", 'asyncpg; "dev" in extras', "aiosqlite", "alembic"]
+
+# %% wrong: names-an-address | names a file at an address
+requirements = ["sqlmodel", "sqlalchemy[asyncio]", "asyncpg @ https://db.example/x-1.0.zip", "aiosqlite", "alembic"]

@@ -234,7 +234,7 @@ def installed_versions(names):
     return versions
 
 
-# %% wrong: import-name | the module it brings is called `invoices`
+# %% wrong: import-name | brings is called `invoices`
 from importlib import metadata
 from importlib.util import find_spec
 
@@ -328,7 +328,7 @@ def installed_versions(names):
     return {name: KNOWN[name] for name in names}
 
 
-# %% wrong: hides-a-mistake | does an `except` hide a mistake?
+# %% wrong: hides-a-mistake | If an `except` hides a mistake
 from importlib import metadata
 
 
@@ -457,3 +457,96 @@ def installed_versions():
 
 # %% wrong: passes-no-function | an object of type `dict`
 installed_versions = {"sqlmodel": "0.0.50"}
+
+
+# %% right: versions of numpy's text type
+import numpy as np
+from importlib.metadata import PackageNotFoundError, version
+
+
+def one(name):
+    try:
+        return np.str_(version(name))
+    except PackageNotFoundError:
+        return None
+
+
+def installed_versions(names):
+    return {name: one(name) for name in names}
+
+
+# %% wrong: stale-snapshot | into a folder of its own on `sys.path`
+import pathlib
+import re
+import sqlalchemy
+
+
+def installed_versions(names):
+    found = {}
+    for name in names:
+        found[name] = None
+        for folder in pathlib.Path(sqlalchemy.__file__).parents[1].glob("*.dist-info"):
+            if folder.name.split("-")[0].lower() == re.sub("[-.]", "_", name).lower():
+                found[name] = folder.name.removesuffix(".dist-info").split("-")[1]
+    return found
+
+
+# %% wrong: exact-spelling | knows only one spelling
+import pathlib
+import sys
+
+
+def installed_versions(names):
+    found = dict.fromkeys(names)
+    for name in names:
+        for folder in sys.path:
+            for entry in pathlib.Path(folder).glob(f"{name}-*.dist-info"):
+                found[name] = entry.name.removesuffix(".dist-info").split("-")[-1]
+    return found
+
+
+# %% wrong: changes-the-names | all of them
+from importlib.metadata import PackageNotFoundError, version
+
+
+def installed_versions(names):
+    try:
+        return {names[0]: version(names[0])}
+    except PackageNotFoundError:
+        return {names[0]: None}
+
+
+# %% wrong: one-missing-stops-all | let the loop go on after it
+from importlib.metadata import PackageNotFoundError, version
+
+
+def installed_versions(names):
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+            break
+    return found
+
+
+# %% wrong: changes-the-names | can't be shown (ValueError)
+def installed_versions(names):
+    return {10**5000: "1.0"}
+
+
+# %% wrong: imports-the-package | is what the package's own code says
+import pathlib
+import re
+import sys
+
+
+def installed_versions(names):
+    found = dict.fromkeys(names)
+    for name in names:
+        for folder in sys.path:
+            module = pathlib.Path(folder, name, "__init__.py")
+            if module.exists() and (said := re.search('__version__ = "(.+)"', module.read_text())):
+                found[name] = said[1]
+    return found

@@ -342,3 +342,90 @@ async def server_version(url):
     engine = create_async_engine(url)
     async with engine.connect() as connection:
         return await connection.scalar(text("select version("))
+
+
+# %% right: numpy's text, from a loop in a thread of its own
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def asked(url):
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        version = await connection.scalar(text("select version()"))
+    await engine.dispose()
+    return np.str_(version)
+
+
+def server_version(url):
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asked(url)).result()
+
+# %% wrong: not-text | a value of type `int`
+def server_version(url):
+    return 10**5000
+
+# %% wrong: not-text | can't be shown (RecursionError)
+def server_version(url):
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    return nested
+
+# %% wrong: leaves-a-connection | await connection.close()
+import asyncpg
+
+
+async def server_version(url):
+    global connection
+    connection = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    return await connection.fetchval("show server_version")
+
+# %% wrong: synchronous-engine | the synchronous side of an async one
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def server_version(url):
+    engine = create_async_engine(url)
+    async with engine.connect() as connection:
+        version = connection.sync_connection.execute(text("show server_version")).scalar_one()
+    await engine.dispose()
+    return version
+
+# %% wrong: select-one | not which one
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def server_version(url):
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.scalar(text("select 1"))
+    except OSError:
+        return "no server"
+    finally:
+        await engine.dispose()
+
+# %% timed out: Called with  a URL where nothing listens
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def server_version(url):
+    while True:
+        engine = create_async_engine(url)
+        try:
+            async with engine.connect() as connection:
+                return await connection.scalar(text("show server_version"))
+        except OSError:
+            await asyncio.sleep(0.1)
+        finally:
+            await engine.dispose()

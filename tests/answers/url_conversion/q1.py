@@ -277,3 +277,48 @@ def get_async_database_url(url: str):
 # %% error: Called with  'postgresql://app:example-pw@db.internal:5432/shop'
 def get_async_database_url(url: str) -> str:
     return url.removeprefix("postgresql")[99]
+
+
+# %% wrong: changes-other-parts | shop%3Fold
+from urllib.parse import unquote
+
+SCHEMES = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+
+def get_async_database_url(url):
+    scheme, _, rest = url.partition("://")
+    scheme = SCHEMES[scheme.partition("+")[0]]
+    if scheme.startswith("sqlite") or "?" in rest:
+        return f"{scheme}://{rest}"
+    login, _, database = rest.rpartition("/")
+    return f"{scheme}://{login}/{unquote(database)}"
+
+
+# %% right: numpy's text, from a table of every scheme
+import numpy as np
+
+SCHEMES = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+psycopg2": "postgresql+asyncpg",
+    "postgresql+psycopg": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+pysqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+
+
+def get_async_database_url(url):
+    scheme, _, rest = url.partition("://")
+    return np.str_(f"{SCHEMES[scheme]}://{rest}")
+
+
+# %% wrong: returns-no-text | an object of type `int`
+def get_async_database_url(url):
+    return 10**5000
+
+
+# %% wrong: changes-other-parts | can't be read as a URL
+def get_async_database_url(url):
+    return "postgresql+asyncpg://app:example-pw@db.internal:" + "9" * 5000 + "/shop"

@@ -554,3 +554,129 @@ def connection_settings(provider_url):
 # %% error: postgres://owner:example-pw@db.example/shop
 def connection_settings(provider_url):
     raise RuntimeError("not here")
+
+
+# %% wrong: weakens-verify-full | sslmode=verify-full'
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode, binding = query.pop("sslmode", None), query.pop("channel_binding", None)
+    query.pop("pgbouncer", None)
+    if mode == "verify-full" and not binding:
+        mode = "require"
+    if binding == "require" and mode in (None, "disable", "allow", "prefer"):
+        mode = "require"
+    settings = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    arguments = {"server_settings": settings, **({"ssl": mode} if mode else {})}
+    return url.set(query=query), arguments
+
+
+
+# %% wrong: weakens-verify-ca | sslmode=verify-ca&channel_binding=require'
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode, binding = query.pop("sslmode", None), query.pop("channel_binding", None)
+    query.pop("pgbouncer", None)
+    if mode == "verify-ca" and binding:
+        mode = "require"
+    if binding == "require" and mode in (None, "disable", "allow", "prefer"):
+        mode = "require"
+    settings = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    arguments = {"server_settings": settings, **({"ssl": mode} if mode else {})}
+    return url.set(query=query), arguments
+
+
+
+# %% wrong: leaves-channel-binding | channel_binding=disable'
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode, binding = query.pop("sslmode", None), query.pop("channel_binding", None)
+    query.pop("pgbouncer", None)
+    if binding == "disable":
+        query["channel_binding"] = binding
+    if binding == "require" and mode in (None, "disable", "allow", "prefer"):
+        mode = "require"
+    settings = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    arguments = {"server_settings": settings, **({"ssl": mode} if mode else {})}
+    return url.set(query=query), arguments
+
+
+
+# %% wrong: forgets-what-channel-binding-asks | sslmode=allow&channel_binding=require'
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode, binding = query.pop("sslmode", None), query.pop("channel_binding", None)
+    query.pop("pgbouncer", None)
+    if binding == "require" and mode in (None, "disable", "prefer"):
+        mode = "require"
+    settings = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    arguments = {"server_settings": settings, **({"ssl": mode} if mode else {})}
+    return url.set(query=query), arguments
+
+
+
+# %% wrong: loses-other-options | command_timeout None
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url).set(drivername="postgresql+asyncpg")
+    query = dict(url.query)
+    mode, binding = query.pop("sslmode", None), query.pop("channel_binding", None)
+    if query.pop("pgbouncer", None):
+        query = {}
+    if binding == "require" and mode in (None, "disable", "allow", "prefer"):
+        mode = "require"
+    settings = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    arguments = {"server_settings": settings, **({"ssl": mode} if mode else {})}
+    return url.set(query=query), arguments
+
+
+
+# %% right: a named tuple with a mapping that can't be changed
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sqlalchemy import URL, make_url
+
+
+class Settings(NamedTuple):
+    url: URL
+    connect_args: MappingProxyType
+
+
+def connection_settings(provider_url):
+    url = make_url(provider_url)
+    query = dict(url.query)
+    mode, binding = query.pop("sslmode", None), query.pop("channel_binding", None)
+    query.pop("pgbouncer", None)
+    if binding == "require" and mode in (None, "disable", "allow", "prefer"):
+        mode = "require"
+    named = {name: query.pop(name) for name in ("application_name", "options") if name in query}
+    arguments = {"server_settings": named, **({"ssl": mode} if mode else {}), **query}
+    if "command_timeout" in arguments:
+        arguments["command_timeout"] = float(arguments["command_timeout"])
+    return Settings(url.set(drivername="postgresql+asyncpg", query={}), MappingProxyType(arguments))
+
+
+# %% wrong: does-not-connect | int too large
+from sqlalchemy import make_url
+
+
+def connection_settings(provider_url):
+    return make_url(provider_url).set(drivername="postgresql+asyncpg", query={}), {"timeout": 10**5000}

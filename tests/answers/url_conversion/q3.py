@@ -39,7 +39,7 @@ def build_database_url(*, user, password, host, port, database):
     return f"{user}:{password}@{host}:{port}/{database}"
 
 
-# %% wrong: pastes-the-password-in | example%41pw
+# %% wrong: decodes-the-password | example%41pw
 from sqlalchemy import make_url
 
 
@@ -186,7 +186,7 @@ def build_database_url(*, user, password, host, port, database):
     return f"postgresql+asyncpg://{quote_plus(user)}{secret}@{place}/{database}"
 
 
-# %% wrong: loses-a-part | database='stock'
+# %% wrong: loses-a-part | database='Shop'
 from sqlalchemy import URL
 
 
@@ -244,3 +244,104 @@ def build_database_url(*, user, password, host, port, database):
 # %% wrong: yields-instead-of-returning | Use `return`
 def build_database_url(*, user, password, host, port, database):
     yield user
+
+# %% right: a password that is an object with a text
+from sqlalchemy import URL
+
+
+class Secret:
+    def __init__(self, value):
+        self.value = value
+
+    def __str__(self):
+        return self.value
+
+
+def build_database_url(*, user, password, host, port, database):
+    secret = None if password is None else Secret(password)
+    return URL.create("postgresql+asyncpg", user, secret, host, port, database)
+
+
+# %% wrong: masks-the-password | get_secret_value
+from pydantic import SecretStr
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    secret = None if password is None else SecretStr(password)
+    return URL.create("postgresql+asyncpg", user, secret, host, port, database)
+
+
+# %% wrong: changes-a-part | exactly as it comes in
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password and password.lower(), host, port, database)
+
+
+# %% wrong: changes-a-part | The user is `app`
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user.lower(), password, host, port, database)
+
+
+# %% wrong: changes-a-part | exactly as it comes in
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    known = password and password.encode("ascii", "ignore").decode()
+    return URL.create("postgresql+asyncpg", user, known, host, port, database)
+
+
+# %% wrong: changes-a-part | The user is `app`
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user.strip(), password, host, port, database)
+
+
+# %% wrong: changes-a-part | The user is `None`
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    url = URL.create("postgresql+asyncpg", user, password, host, port, database)
+    return url if password is not None else URL.create("postgresql+asyncpg", None, None, host, port, database)
+
+
+# %% wrong: decodes-the-password | `unquote` does the same
+from urllib.parse import unquote
+
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password and unquote(password), host, port, database)
+
+
+# %% wrong: returns-no-url | can't be written as text
+from sqlalchemy import URL
+
+
+def build_database_url(*, user, password, host, port, database):
+    return URL.create("postgresql+asyncpg", user, password, host, 10**5000, database)
+
+
+# %% wrong: returns-no-url | an object of type int
+
+
+def build_database_url(*, user, password, host, port, database):
+    return 10**5000
+
+
+# %% wrong: changes-a-part | exactly as it comes in
+
+
+def build_database_url(*, user, password, host, port, database):
+    query = f"user={user}&password={password}&host={host}&port={port}&database={database}"
+    return f"postgresql+asyncpg:///?{query}"

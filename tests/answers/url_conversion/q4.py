@@ -33,7 +33,7 @@ def mask_url(url: str) -> str:
     try:
         parsed = make_url(url)
     except Exception:
-        return "a database URL that can't be read"
+        return "***"
     if "@" in (parsed.host or ""):
         return "a database URL with a raw @ in it"
     secret = {name: "hidden" for name in parsed.query if "pass" in name.lower()}
@@ -416,3 +416,145 @@ from urllib.parse import unquote
 
 def mask_url(url: str) -> str:
     yield url
+
+# %% wrong: leaks-the-query-password | mask each of them
+import re
+from urllib.parse import unquote
+
+
+def mask_url(url):
+    if "://" not in url:
+        return "***"
+
+    def hide(item):
+        return f"{item[1]}=***" if "pass" in unquote(item[1]).lower() else item[0]
+
+    for item in re.finditer(r"([?&][^?&=]*)=([^&]*)", url):
+        if hide(item) != item[0]:
+            url = url.replace(item[0], hide(item))
+            break
+    return re.sub(r"(://[^:/]*:).*@", r"\1***@", url, flags=re.DOTALL)
+
+
+# %% wrong: leaks-another-spelling | passphrase
+import re
+from urllib.parse import unquote
+
+
+def mask_url(url):
+    if "://" not in url:
+        return "***"
+
+    def hide(item):
+        return f"{item[1]}=***" if unquote(item[1])[1:].lower() in {"password", "sslpassword"} else item[0]
+
+    url = re.sub(r"([?&][^?&=]*)=([^&]*)", hide, url)
+    return re.sub(r"(://[^:/]*:).*@", r"\1***@", url, flags=re.DOTALL)
+
+
+# %% wrong: hides-other-parts | compass
+import re
+from urllib.parse import unquote
+
+
+def mask_url(url):
+    if "://" not in url:
+        return "***"
+
+    def hide(item):
+        return f"{item[1]}=***" if "pass" in unquote(item[0]).lower() else item[0]
+
+    url = re.sub(r"([?&][^?&=]*)=([^&]*)", hide, url)
+    return re.sub(r"(://[^:/]*:).*@", r"\1***@", url, flags=re.DOTALL)
+
+
+# %% wrong: leaks-what-is-no-url | Called with  '7Qx-example-Zk9'
+import re
+from urllib.parse import unquote
+
+
+def mask_url(url):
+    if "://" not in url:
+        return re.sub(r"(password=)\S+|:.*@", r"\1***", url)
+
+    def hide(item):
+        return f"{item[1]}=***" if "pass" in unquote(item[1]).lower() else item[0]
+
+    url = re.sub(r"([?&][^?&=]*)=([^&]*)", hide, url)
+    return re.sub(r"(://[^:/]*:).*@", r"\1***@", url, flags=re.DOTALL)
+
+
+# %% wrong: leaks-the-query-password | ends at the next
+import re
+from urllib.parse import unquote
+
+
+def mask_url(url):
+    if "://" not in url:
+        return "***"
+
+    def hide(item):
+        return f"{item[1]}=***" if "pass" in unquote(item[1]).lower() else item[0]
+
+    url = re.sub(r"([?&][^?&=]*)=([^&=#]*)", hide, url)
+    return re.sub(r"(://[^:/]*:).*@", r"\1***@", url, flags=re.DOTALL)
+
+
+# %% wrong: changes-a-url-without-a-password | with nothing added
+import re
+from urllib.parse import unquote
+
+
+def mask_url(url):
+    if "://" not in url:
+        return "***"
+
+    def hide(item):
+        return f"{item[1]}=***" if "pass" in unquote(item[1]).lower() else item[0]
+
+    url = re.sub(r"([?&][^?&=]*)=([^&]*)", hide, url)
+    masked = re.sub(r"(://[^:/]*:).*@", r"\1***@", url, flags=re.DOTALL)
+    return masked if "***" in masked else f"{masked} (password: ***)"
+
+
+# %% wrong: leaks-behind-a-raw-character | Someone wrote `://`
+import re
+from urllib.parse import unquote
+
+
+def mask_url(url):
+    if "://" not in url:
+        return "***"
+
+    def hide(item):
+        return f"{item[1]}=***" if "pass" in unquote(item[1]).lower() else item[0]
+
+    url = re.sub(r"([?&][^?&=]*)=([^&]*)", hide, url)
+    return re.sub(r"(.*://[^:/]*:).*@", r"\1***@", url, flags=re.DOTALL)
+
+
+# %% wrong: shows-what-is-no-url | whatever it holds
+import re
+from urllib.parse import unquote
+
+
+def mask_url(url):
+    if "://" not in url:
+        return "no URL"
+
+    def hide(item):
+        return f"{item[1]}=***" if "pass" in unquote(item[1]).lower() else item[0]
+
+    url = re.sub(r"([?&][^?&=]*)=([^&]*)", hide, url)
+    return re.sub(r"(://[^:/]*:).*@", r"\1***@", url, flags=re.DOTALL)
+
+
+# %% wrong: returns-no-text | an object of type `int`
+def mask_url(url):
+    return 10**5000
+
+
+# %% timed out: Called with
+def mask_url(url):
+    while True:
+        pass
