@@ -162,32 +162,50 @@ def predict(question: str, options: list[object]) -> Prediction:
     return Prediction(question, tuple(str(option) for option in options))
 
 
-_NEEDS = re.compile(r"#\s*needs PostgreSQL\b", re.IGNORECASE)
+_NEEDS = re.compile(r"#\s*needs (PostgreSQL|PgBouncer)\b", re.IGNORECASE)
+# What this machine lacks of what the lesson needs, in lower case.
+_missing: set[str] = set()
 
 
-def skip_what_is_missing() -> None:
-    """Say in one line if this machine has no PostgreSQL, and skip the cells that need it.
+def skip_what_is_missing(*, pgbouncer: bool = False) -> None:
+    """Say in one line what this machine lacks, and skip the cells that need it.
 
-    A lesson calls it in its first code cell. Where PostgreSQL is found it does nothing. Elsewhere, a later cell whose
-    first line is the comment ``# needs PostgreSQL`` prints that it was skipped, and all others run.
+    A lesson calls it in its first code cell. Where everything is found it does nothing. Elsewhere, a later cell whose
+    first line is the comment ``# needs PostgreSQL`` or ``# needs PgBouncer`` prints that it was skipped, and all
+    others run. PgBouncer is of no use without PostgreSQL: without that, both kinds are skipped.
+
+    Args:
+        pgbouncer: whether the lesson needs PgBouncer as well.
     """
     from IPython.core.getipython import get_ipython
 
-    from course_lib.servers import MissingBinaryError, find_postgres
+    from course_lib._fixes import how_to_get
+    from course_lib.servers import MissingBinaryError, find_pgbouncer, find_postgres
 
-    shell = get_ipython()
+    _missing.clear()
     try:
         find_postgres()
     except MissingBinaryError as error:
+        _missing.update(("postgresql", "pgbouncer"))
         print(f"{error} Until then, cells that begin with '# needs PostgreSQL' are skipped.")
-        if shell is not None and _skip_cell not in shell.input_transformers_cleanup:
-            shell.input_transformers_cleanup.append(_skip_cell)
     else:
-        if shell is not None and _skip_cell in shell.input_transformers_cleanup:
-            shell.input_transformers_cleanup.remove(_skip_cell)
+        if pgbouncer and find_pgbouncer() is None:
+            _missing.add("pgbouncer")
+            print(
+                f"No PgBouncer was found on this machine. Get it: {how_to_get('pgbouncer')}. Until then, cells that "
+                "begin with '# needs PgBouncer' are skipped; the folder `solutions` shows what they print."
+            )
+    shell = get_ipython()
+    if shell is None:
+        return
+    if _skip_cell in shell.input_transformers_cleanup:
+        shell.input_transformers_cleanup.remove(_skip_cell)
+    if _missing:
+        shell.input_transformers_cleanup.append(_skip_cell)
 
 
 def _skip_cell(lines: list[str]) -> list[str]:
-    if lines and _NEEDS.match(lines[0]):
-        return ['print("Skipped: this cell needs PostgreSQL.")\n']
+    found = _NEEDS.match(lines[0]) if lines else None
+    if found and found[1].lower() in _missing:
+        return [f'print("Skipped: this cell needs {found[1]}.")\n']
     return lines

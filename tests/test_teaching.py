@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from course_lib.teaching import ExpectedErrorMissing, expect_error, predict
+from course_lib.servers import MissingBinaryError
+from course_lib.teaching import ExpectedErrorMissing, _skip_cell, expect_error, predict, skip_what_is_missing
 
 
 def test_the_expected_error_is_shown_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,3 +97,34 @@ def test_a_prediction_has_buttons_and_a_text_for_where_there_are_none() -> None:
     choice.value = "five"
     assert guess.guess == "five"
     assert "Your guess: five" in status.value
+
+
+def _skipped(monkeypatch: pytest.MonkeyPatch, *, postgres: bool, pgbouncer: bool, asked: bool) -> list[str]:
+    """Which of two kinds of cells are skipped on a machine that has this."""
+
+    def find_postgres() -> None:
+        if not postgres:
+            raise MissingBinaryError("No PostgreSQL was found.")
+
+    monkeypatch.setattr("course_lib.servers.find_postgres", find_postgres)
+    monkeypatch.setattr("course_lib.servers.find_pgbouncer", lambda: "a program" if pgbouncer else None)
+    skip_what_is_missing(pgbouncer=asked)
+    kinds = ("PostgreSQL", "PgBouncer")
+    return [kind for kind in kinds if _skip_cell([f"# needs {kind}\n", "x = 1\n"]) != [f"# needs {kind}\n", "x = 1\n"]]
+
+
+def test_only_what_is_missing_is_skipped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("course_lib.teaching._missing", set())
+    assert _skipped(monkeypatch, postgres=True, pgbouncer=True, asked=True) == []
+    assert _skipped(monkeypatch, postgres=True, pgbouncer=False, asked=False) == []
+    assert capsys.readouterr().out == ""
+    assert _skipped(monkeypatch, postgres=True, pgbouncer=False, asked=True) == ["PgBouncer"]
+    said = capsys.readouterr().out
+    assert said.startswith("No PgBouncer was found on this machine. Get it: ")
+    assert "pgbouncer" in said
+    assert said.count("\n") == 1
+    assert _skip_cell(["# needs PgBouncer\n"]) == ['print("Skipped: this cell needs PgBouncer.")\n']
+    assert _skip_cell(["x = 1  # needs PgBouncer\n"]) == ["x = 1  # needs PgBouncer\n"]
+    assert _skipped(monkeypatch, postgres=False, pgbouncer=True, asked=True) == ["PostgreSQL", "PgBouncer"]
+    assert "'# needs PostgreSQL' are skipped" in capsys.readouterr().out
+    assert _skipped(monkeypatch, postgres=True, pgbouncer=True, asked=True) == []

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -19,9 +19,11 @@ from course_lib.exercises.core import using_answer
 from course_lib.exercises.lab import Lab
 
 # A connect on loopback takes milliseconds, also on a busy machine far less than this: who waits longer is queued.
-# Once some connects have been seen, ten times the slowest of them says the same sooner.
-_QUEUED = 1.5
-_QUEUED_LEAST = 0.5
+_QUEUED = 5.0
+# Who has not even begun to connect after so many seconds is queued as well.
+_BEGUN = 0.1
+# The same for a pool that connects in a way of its own, where nobody sees the beginning.
+_UNSEEN = 1.5
 _READINGS = 15
 
 
@@ -66,22 +68,31 @@ async def most_open(engine: AsyncEngine, enough: int) -> tuple[int, list[AsyncCo
         How many were open at once, and the connections, for the caller to close.
     """
     held: list[AsyncConnection] = []
-    slowest = 0.0
-    while len(held) < enough:
-        # The first one may come out of the pool, so it says nothing about a connect.
-        patience = _QUEUED if len(held) < 2 else min(_QUEUED, max(_QUEUED_LEAST, 10 * slowest))
-        began = time.monotonic()
-        one_more = asyncio.ensure_future(_connected(engine))
-        done, _ = await asyncio.wait({one_more}, timeout=patience)
-        slowest = max(slowest, time.monotonic() - began)
-        if not done:
-            one_more.cancel()
-            await asyncio.wait({one_more})
-            break
-        if isinstance(one_more.exception(), PoolTimeout):
-            break
-        async with using_answer("opening connections with your engine"):
-            held.append(one_more.result())
+    begun = 0
+
+    def on_begin(*_: object) -> None:
+        nonlocal begun
+        begun += 1
+
+    event.listen(engine.sync_engine, "do_connect", on_begin)
+    try:
+        while len(held) < enough:
+            before = begun
+            one_more = asyncio.ensure_future(_connected(engine))
+            # The first one may come out of the pool, and the pool may ask it whether it is alive.
+            done, _ = await asyncio.wait({one_more}, timeout=_BEGUN if begun and held else _UNSEEN)
+            if not done and begun > before:
+                done, _ = await asyncio.wait({one_more}, timeout=_QUEUED)
+            if not done:
+                one_more.cancel()
+                await asyncio.wait({one_more})
+                break
+            if isinstance(one_more.exception(), PoolTimeout):
+                break
+            async with using_answer("opening connections with your engine"):
+                held.append(one_more.result())
+    finally:
+        event.remove(engine.sync_engine, "do_connect", on_begin)
     return len(held), held
 
 
@@ -189,9 +200,12 @@ class WatchedPool(AsyncAdaptedQueuePool):
         if name == "__dict__" or (name.startswith("_") and not name.startswith("__")):
             # Only the caller can be asked: the pool's own public methods read the same fields.
             caller = sys._getframe(1).f_globals.get("__name__", "")
-            if not caller.startswith("sqlalchemy"):
+            if not caller.startswith("sqlalchemy") and caller != __name__:
                 WatchedPool.touched.add(name)
         return super().__getattribute__(name)
+
+    def __dir__(self) -> Iterable[str]:
+        return super().__dir__()  # it reads `__dict__`: whoever asks for the names reads no field
 
 
 # --- 04.4 ---

@@ -7,21 +7,26 @@ from sqlalchemy import text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from course_lib.exercises._pool_exhaustion import PoolWatch, disposed, engine_of, is_time_out, one_too_many, patience_of
+from course_lib.exercises._pool_exhaustion import (
+    PoolWatch,
+    disposed,
+    ended_within,
+    engine_of,
+    is_time_out,
+    one_too_many,
+    patience_of,
+)
 from course_lib.exercises.core import Case, NotYet, ask
 from course_lib.exercises.lab import Lab
 
-_LIMIT = 5
-_JOBS = 200
+_LIMIT, _JOBS = 5, 200
 _NUMBERS = list(range(1, _JOBS + 1))
 # What a job waits for in vain before it says that nobody works beside it, in seconds.
 _ALONE = 0.6
-# Longest time that a request may wait for a connection before it fails, in seconds: the starter's is 0.5.
-_PATIENCE = 1.0
-# A request that failed sooner was given less than the starter's time, in seconds.
-_IMPATIENT = 0.2
+# The longest and the shortest time that a request may wait for a connection, in seconds: the starter's is 0.5.
+_PATIENCE, _IMPATIENT = 1.0, 0.2
 # What `run_jobs` may take to return when all jobs are done, in seconds.
-_TO_RETURN = 2
+_TO_RETURN = 1
 
 
 class Jobs:
@@ -43,9 +48,7 @@ class Jobs:
     """
 
     def __init__(self, engine: AsyncEngine, watch: PoolWatch, seconds: float) -> None:
-        self.engine = engine
-        self.watch = watch
-        self.seconds = seconds
+        self.engine, self.watch, self.seconds = engine, watch, seconds
         self.most = self.most_in_time = 0
         self.done: list[int] = []
         self.all_done = asyncio.Event()
@@ -129,9 +132,9 @@ class Jobs:
     async def _something_happens(self) -> bool:
         self._changed.clear()
         waiting = asyncio.ensure_future(self._changed.wait())
-        done, _ = await asyncio.wait({waiting}, timeout=_ALONE)
+        done, _ = await ended_within(waiting, _ALONE)
         waiting.cancel()
-        return bool(done)
+        return done
 
     def _idle(self) -> NotYet:
         if self.most == 1:
@@ -218,14 +221,13 @@ async def _run(run_jobs: Any, engine: AsyncEngine, jobs: Jobs) -> Any:
     all_done = asyncio.ensure_future(jobs.all_done.wait())
     try:
         await asyncio.wait({running, all_done}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({running}, timeout=_TO_RETURN)
+        await ended_within(running, _TO_RETURN)
         if running.done():
             return await running
         raise jobs.wrong or NotYet(
             f"All 200 jobs are done, and `run_jobs` had not returned {_TO_RETURN} s later. Something still waits, "
             "such as workers for a queue that stays empty. Let them end when there is nothing left to do.",
             misconception="never-returns",
-            case=Case("200 jobs", "a list of 200 results", "nothing yet"),
         )
     finally:
         all_done.cancel()

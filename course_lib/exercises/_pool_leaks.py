@@ -92,7 +92,7 @@ async def judge_orders(make_engine: Any, order: Any, box: Lab) -> None:
                 "is cancelled": await _cancelled_visit(make_engine, order, box, shop),
             }
         async with disposed(await engine_of(make_engine, box.url)) as engine:
-            raised = (await one_too_many(engine, 2, 0.2)).kind == "returned"
+            raised = (await one_too_many(engine, 2, 0.1)).kind == "returned"
             patience = patience_of(engine)
         _judge_leaks(visits, collections, raised)
         _judge_cancelled(visits["is cancelled"])
@@ -138,7 +138,7 @@ async def _visit(make_engine: Any, order: Any, box: Lab, item: int) -> _Visit:
 
 async def _open_transactions(box: Lab) -> bool:
     """Whether the server sees one for longer than a connection takes to end."""
-    for _ in range(6):
+    for _ in range(12):
         if not await box.connections("idle in transaction"):
             return False
         await asyncio.sleep(0.05)

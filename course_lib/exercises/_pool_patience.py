@@ -20,8 +20,8 @@ from course_lib.exercises.core import AnswerError, Case, NotYet, ask
 from course_lib.exercises.lab import Lab
 
 _LIMIT = 2
-# "Under a second", and room for a machine that is busy: both timers run in the same event loop.
-_SOON = 1.25
+# Who has not given up by then waits on, in seconds; after "under a second" there is room for a busy machine.
+_SOON = 1.5
 # A time-out that took longer than this is tried once more, and refused if it takes as long again, in seconds.
 _UNDER_A_SECOND = 1.1
 # The task promises 0.2 s; the answer's clock may start a little earlier than ours.
@@ -50,7 +50,7 @@ async def judge_patience(make_engine: Any, fetch: Any, box: Lab) -> None:
             slow_query = ask(fetch, other, _SLOW_QUERY, given="a query of 1.1 s, free pool")
             begun = asyncio.ensure_future(ending(slow_query, 10)) if other is not engine else None
             third = await _third(fetch, engine)
-            if third.kind == "timed out" and third.seconds > _UNDER_A_SECOND:
+            if third.kind == "timed out" and third.counted > _UNDER_A_SECOND:
                 third = await _third(fetch, engine)
             if third.kind == "returned":
                 await _judge_third(engine, third)
@@ -68,12 +68,12 @@ async def judge_patience(make_engine: Any, fetch: Any, box: Lab) -> None:
                     case=Case("a query of 1.1 s, free pool", "'slow'", type(slow.error).__name__),
                 )
             _expect(slow, _SLOW_QUERY, "slow")
-            if third.seconds > _UNDER_A_SECOND:
+            if third.counted > _UNDER_A_SECOND:
                 raise NotYet(
                     "With both connections taken, the request gives up too late. It has to fail in under a second.",
                     misconception="gives-up-too-late",
                     case=Case(
-                        "a query, both connections taken", "an error in under 1 s", f"one after {third.seconds:.1f} s"
+                        "a query, both connections taken", "an error in under 1 s", f"one after {third.counted:.1f} s"
                     ),
                 )
             await _judge_healthy(fetch, engine)

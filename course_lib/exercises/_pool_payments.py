@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from course_lib.exercises._pool_exhaustion import PoolWatch, admin, is_time_out
+from course_lib.exercises._pool_exhaustion import PoolWatch, admin, ended_within, is_time_out
 from course_lib.exercises.core import Case, NotYet, ask
 from course_lib.exercises.lab import Lab
 
@@ -85,7 +85,7 @@ async def judge_payments(settle: Any, engine: AsyncEngine, box: Lab) -> None:
 async def _strangers(engine: AsyncEngine, box: Lab) -> int:
     """How many connections are not in the engine's pool, apart from the check's own one; they get time to end."""
     count = 0
-    for _ in range(6):
+    for _ in range(12):
         ours = 1 + engine.pool.checkedin() + engine.pool.checkedout()  # type: ignore[attr-defined]
         count = await box.connections() - ours
         if count <= 0:
@@ -135,9 +135,11 @@ async def _judge_together(settle: Any, engine: AsyncEngine) -> None:
         inside += 1
         if inside == 6:
             all_inside.set()
-        done, _ = await asyncio.wait({waiting}, timeout=0.6)
-        if not done:
-            waiting.cancel()  # whoever comes later need not wait as long
+        seen = 0
+        while seen < inside and not waiting.done():  # as long as more of them come
+            seen = inside
+            await ended_within(waiting, 0.4)
+        waiting.cancel()  # whoever comes later need not wait as long
         inside -= 1
         return True
 

@@ -1,7 +1,8 @@
 """What the checks of exercises 04.3 and 04.4 make of numbers: each raises `NotYet`, the most specific reason first."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from course_lib.exercises.core import Case, NotYet
@@ -161,7 +162,7 @@ def judge_form(predicted: Any) -> None:
     Args:
         predicted: what the learner handed in.
     """
-    if not isinstance(predicted, dict) or set(predicted) != set(STEPS):
+    if not isinstance(predicted, Mapping) or set(predicted) != set(STEPS):
         raise NotYet(
             "The check reads the dict of the starter: keep its ten keys as they are, and replace each `...`.",
             misconception="changed-steps",
@@ -173,7 +174,8 @@ def judge_form(predicted: Any) -> None:
                 f"Step {number} has no prediction yet. A guess is enough; the check says what it was.",
                 misconception="incomplete",
             )
-        if type(guess) is not int and not (type(guess) is float and guess.is_integer()):
+        whole = isinstance(guess, Integral) or (isinstance(guess, float) and guess.is_integer())
+        if not whole or isinstance(guess, bool):
             raise NotYet(
                 "Each prediction is a whole number of connections.",
                 misconception="no-number",
@@ -181,7 +183,7 @@ def judge_form(predicted: Any) -> None:
             )
 
 
-def judge_step(predicted: dict[str, Any], index: int, seen: int) -> None:
+def judge_step(predicted: Mapping[str, Any], index: int, seen: int) -> None:
     """04.4: is the number of this step what the server saw?
 
     Args:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sqlalchemy import URL
@@ -154,15 +154,21 @@ async def _engine_of(get_engine: Callable[[URL], Any], box: Lab) -> AsyncEngine:
 )
 async def q2(fetch_value: Callable[[AsyncEngine, str], Awaitable[Any]]) -> None:
     """04.2: does the function try again after a lost connection, and only then?"""
+    # What can be seen on any server comes first: one of its own takes longer to start.
+    async with lab() as box:
+        await create_failures(box.url)
+        engine = create_async_engine(box.url, pool_size=3, max_overflow=0, pool_timeout=3)
+        with Connects(engine) as connects:
+            await healthy(fetch_value, engine, connects)
+            # After that: the checks below tell a retry of lost connections from a retry of everything.
+            await mistaken(fetch_value, engine, connects)
+        await engine.dispose()
     with clock_stopped():
         server = await PostgresServer.start(max_connections=20)
     try:
         await create_failures(server.url)
-        # One after the other: the checks below tell a retry of lost connections from a retry of everything.
         engine = create_async_engine(server.url, pool_size=3, max_overflow=0, pool_timeout=3)
         with Connects(engine) as connects:
-            await healthy(fetch_value, engine, connects)
-            await mistaken(fetch_value, engine, connects)
             await restarted(fetch_value, engine, server, connects)
             await bounded(fetch_value, engine)
             await away(fetch_value, engine, server)
@@ -235,9 +241,9 @@ async def _life(pool_snapshot: Callable[[AsyncEngine], Any], engine: AsyncEngine
     ),
     seconds=15,
 )
-async def q4(predicted: dict[str, Any]) -> None:
+async def q4(predicted: Mapping[str, Any]) -> None:
     """04.4: is each predicted number what the server really sees after that step?"""
-    if isinstance(predicted, dict) and predicted and all(each is ... for each in predicted.values()):
+    if isinstance(predicted, Mapping) and predicted and all(each is ... for each in predicted.values()):
         raise NotAttempted
     judge_form(predicted)
     async with lab() as box, contextlib.aclosing(measured_steps(box)) as steps:

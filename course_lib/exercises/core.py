@@ -229,7 +229,7 @@ class Exercise:
             general = "Your code raised an exception. The last line says what happened, those above it say where."
             return Outcome(self.id, "error", advice(error) or general, traceback=learner_traceback(error))
         if isinstance(error, ServerError):
-            return Outcome(self.id, "checker_error", f"The check needs a real PostgreSQL. {error}")
+            return Outcome(self.id, "checker_error", f"The check needs a real server, and could not have one. {error}")
         return Outcome(
             self.id,
             "checker_error",

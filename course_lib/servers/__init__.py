@@ -10,16 +10,21 @@ from course_lib.servers._errors import (
     SettingError,
 )
 from course_lib.servers.binaries import PgBouncerBinary, PostgresBinaries, find_pgbouncer, find_postgres
+from course_lib.servers.faults import FaultProxy, ProxyCounters
+from course_lib.servers.pgbouncer import PgBouncer
 from course_lib.servers.postgres import PostgresServer
 
 __all__ = [
     "DiskFullError",
+    "FaultProxy",
     "MissingBinaryError",
     "NoOpenSSLError",
+    "PgBouncer",
     "PgBouncerBinary",
     "PortTakenError",
     "PostgresBinaries",
     "PostgresServer",
+    "ProxyCounters",
     "ServerCrashedError",
     "ServerError",
     "SettingError",

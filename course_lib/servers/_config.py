@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from course_lib.servers._errors import SettingError
+from course_lib.servers.certificates import ANYONE, ServerTLS
 
 Setting = str | int | float | bool
 
@@ -44,10 +45,8 @@ _OURS = {
     "ssl": "Use the argument `tls` of PostgresServer.",
     "ssl_cert_file": "Use the argument `tls` of PostgresServer.",
     "ssl_key_file": "Use the argument `tls` of PostgresServer.",
+    "ssl_ca_file": "Use the argument `tls` of PostgresServer.",
 }
-
-# SCRAM for all, on loopback only; TLS is the client's choice, as with most providers.
-HBA = "host all all 127.0.0.1/32 scram-sha-256\n"
 
 
 def check_settings(settings: Mapping[str, object]) -> dict[str, Setting]:
@@ -73,7 +72,19 @@ def check_settings(settings: Mapping[str, object]) -> dict[str, Setting]:
     return checked
 
 
-def render(settings: Mapping[str, Setting], folder: Path, *, tls: bool) -> str:
+def access_rules(superuser: str, tls: ServerTLS | None) -> str:
+    """The text of pg_hba.conf. The course's own way in comes first, so that no rule can lock it out.
+
+    Raises:
+        SettingError: a rule is not one line.
+    """
+    rules = ANYONE if tls is None else tls.access
+    if any(not isinstance(rule, str) or len(rule.splitlines()) != 1 for rule in rules):
+        raise SettingError("`access` takes rules of one line each, such as 'hostssl all all 127.0.0.1/32 cert'.")
+    return "".join(f"{rule}\n" for rule in (f"host all {superuser} 127.0.0.1/32 scram-sha-256", *rules))
+
+
+def render(settings: Mapping[str, Setting], folder: Path, tls: ServerTLS | None) -> str:
     """The text of postgresql.conf. The port comes on the command line, since a taken one is replaced."""
     ours: dict[str, Setting] = {
         "listen_addresses": "127.0.0.1",
@@ -81,10 +92,11 @@ def render(settings: Mapping[str, Setting], folder: Path, *, tls: bool) -> str:
         "hba_file": str(folder / "pg_hba.conf"),
         "logging_collector": False,
         "log_destination": "stderr",
-        "ssl": tls,
+        "ssl": tls is not None,
     }
-    if tls:
+    if tls is not None:
         ours |= {"ssl_cert_file": str(folder / "server.pem"), "ssl_key_file": str(folder / "server.key")}
+        ours["ssl_ca_file"] = "" if tls.client_ca is None else str(folder / "client_ca.pem")
     merged = {**_DEFAULTS, **settings, **ours}
     return "".join(f"{name} = {_literal(value)}\n" for name, value in merged.items())
 

@@ -24,6 +24,21 @@ class Conditions:
     new_connections_hang: bool = False
     refusing: bool = False
 
+    def in_words(self) -> str:
+        """The faults in force, for a repr."""
+        faults = []
+        if self.round_trip or self.jitter:
+            faults.append(f"round trip {self.round_trip * 1000:g} ms")
+        if self.bandwidth is not None:
+            faults.append(f"{self.bandwidth:g} bytes/s")
+        if self.idle_limit is not None:
+            faults.append(f"drops connections idle for {self.idle_limit:g} s")
+        if self.new_connections_hang:
+            faults.append("new connections hang")
+        if self.refusing:
+            faults.append("refuses new connections")
+        return ", ".join(faults) or "no fault"
+
 
 @dataclass(slots=True)
 class Totals:
@@ -49,6 +64,7 @@ class Network:
         flows: the flows that are neither over nor dropped, oldest first.
         dropped: the sockets of dropped flows.
         free_at: when each direction can carry the next byte (the loop's time): to the client, to the server.
+        tap: copies of the bytes that came, with whether a client sent them; None while nobody listens.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -58,6 +74,7 @@ class Network:
     flows: dict[int, "Flow"] = field(default_factory=dict)
     dropped: list[socket.socket] = field(default_factory=list)
     free_at: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    tap: list[tuple[bool, bytes]] | None = None
 
 
 class Side(asyncio.Protocol):
@@ -90,7 +107,7 @@ class Side(asyncio.Protocol):
             self.flow.start()
 
     def data_received(self, data: bytes) -> None:
-        self.flow.count(self, len(data))
+        self.flow.count(self, data)
         self._add(data)
         if self._size > _WINDOW and self.transport is not None:
             self.transport.pause_reading()
@@ -201,9 +218,11 @@ class Flow:
             self.client.transport.resume_reading()
             self.client.deliver()
 
-    def count(self, side: Side, size: int) -> None:
+    def count(self, side: Side, data: bytes) -> None:
         """Count bytes that arrived. An answer after a question makes a round trip."""
-        totals = self.network.totals
+        totals, size = self.network.totals, len(data)
+        if self.network.tap is not None:
+            self.network.tap.append((side.is_client, data))
         self.last_seen = self.network.loop.time()
         if side.is_client:
             totals.bytes_to_server += size

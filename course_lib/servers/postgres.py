@@ -13,9 +13,10 @@ from course_lib.servers._diagnosis import tail
 from course_lib.servers._errors import ServerCrashedError, ServerError, SettingError
 from course_lib.servers._instance import HOST, Ground, Instance, UnusableDataError, find_ground
 from course_lib.servers._scram import new_password, scram_verifier
-from course_lib.servers._sql import execute_as_superuser, quoted
+from course_lib.servers._sql import execute_as_superuser, quoted, reload_as_superuser
 from course_lib.servers._template import DATABASE, LEARNER, SUPERUSER, discard_template
 from course_lib.servers.binaries import find_postgres
+from course_lib.servers.certificates import ServerTLS
 
 
 class PostgresServer:
@@ -26,7 +27,7 @@ class PostgresServer:
     way, no server process and no file of it is left.
 
     Args:
-        tls: whether the server offers TLS, with a certificate for `localhost` and 127.0.0.1.
+        tls: whether the server offers TLS, with a certificate for `localhost` and 127.0.0.1; or how it uses TLS.
         port: the TCP port; a free one by default.
         databases: names of further databases, each owned by the learner's role.
         roles: names of further login roles, with their connection limits (None: no limit).
@@ -38,7 +39,7 @@ class PostgresServer:
     def __init__(
         self,
         *,
-        tls: bool = False,
+        tls: bool | ServerTLS = False,
         port: int | None = None,
         databases: Iterable[str] = (),
         roles: Mapping[str, int | None] | None = None,
@@ -47,7 +48,7 @@ class PostgresServer:
         if port is not None and not 0 < port < 65536:
             raise SettingError(f"The port {port} is not between 1 and 65535. Leave it out to get a free one.")
         self._settings = check_settings(settings)
-        self._tls = tls
+        self._tls = (ServerTLS() if tls else None) if isinstance(tls, bool) else tls
         self._wanted_port = port
         self._wanted_databases = tuple(databases)
         self._wanted_roles = dict(roles or {})
@@ -60,7 +61,7 @@ class PostgresServer:
     async def start(
         cls,
         *,
-        tls: bool = False,
+        tls: bool | ServerTLS = False,
         port: int | None = None,
         databases: Iterable[str] = (),
         roles: Mapping[str, int | None] | None = None,
@@ -79,9 +80,6 @@ class PostgresServer:
             raise ServerError("This server is started already. Stop it first, or make another PostgresServer.")
         try:
             await self._begin()
-        except asyncio.CancelledError:
-            self._abandon()
-            raise
         except Exception:
             await self.stop()
             raise
@@ -136,14 +134,7 @@ class PostgresServer:
         if user not in self._passwords:
             known = ", ".join(sorted(self._passwords))
             raise ServerError(f"The password of the role {user!r} is not known. Known: {known}. Use create_role().")
-        return URL.create(
-            "postgresql+asyncpg",
-            username=user,
-            password=self._passwords[user],
-            host=HOST,
-            port=port,
-            database=database,
-        )
+        return URL.create("postgresql+asyncpg", user, self._passwords[user], HOST, port, database)
 
     @property
     def ca_file(self) -> Path:
@@ -153,7 +144,7 @@ class PostgresServer:
             ServerError: the server runs without TLS.
         """
         folder = self._require_running().folder
-        if not self._tls:
+        if self._tls is None:
             raise ServerError("This server runs without TLS, so it has no certificate. Start it with tls=True.")
         return folder / "ca.pem"
 
@@ -212,6 +203,24 @@ class PostgresServer:
         self._passwords[name] = password
         return self.url_for(user=name)
 
+    async def change_tls(self, tls: ServerTLS) -> None:
+        """Use TLS in another way from the next connection on. Nothing restarts, and open connections stay.
+
+        Raises:
+            SettingError: a rule of access can't be read; the server goes on as before.
+            ServerError: the server does not run, or was started without TLS.
+        """
+        instance, before = self._require_running(), self._tls
+        if before is None:
+            raise ServerError("This server runs without TLS. Start it with tls=True, then change how it uses TLS.")
+        instance.rewrite(tls)
+        try:
+            await reload_as_superuser(HOST, instance.port, DATABASE, SUPERUSER, self._passwords[SUPERUSER])
+        except SettingError:
+            instance.rewrite(before)
+            raise
+        self._tls = tls
+
     async def restart(self, *, mode: Literal["fast", "immediate"] = "fast") -> None:
         """Restart the server on the same port, with its data. It also revives one that has crashed.
 
@@ -225,7 +234,7 @@ class PostgresServer:
         try:
             await instance.relaunch()
         except ServerError as error:
-            raise self._without_passwords(error) from None
+            raise type(error)(self._masked(str(error))) from None
 
     async def stop(self) -> None:
         """Stop the server and remove its files. A second call does nothing."""
@@ -238,14 +247,14 @@ class PostgresServer:
 
     async def _begin(self) -> None:
         self._passwords = {SUPERUSER: new_password(), LEARNER: new_password()}
-        self._ground = await asyncio.to_thread(find_ground, tls=self._tls)
+        self._ground = await asyncio.to_thread(find_ground, tls=self._tls is not None)
         try:
             await self._prepare(self._ground)
         except UnusableDataError:
             # A template can be damaged inside while all its files are there: make it anew, once.
             await self.stop()
             await asyncio.to_thread(discard_template, self._ground.template)
-            self._ground = await asyncio.to_thread(find_ground, tls=self._tls)
+            self._ground = await asyncio.to_thread(find_ground, tls=self._tls is not None)
             await self._prepare(self._ground)
         assert self._instance is not None
         await self._instance.launch(self._wanted_port)
@@ -255,7 +264,7 @@ class PostgresServer:
             await self.create_database(name)
 
     async def _prepare(self, ground: Ground) -> None:
-        self._instance = Instance(ground, self._settings, self._passwords, tls=self._tls)
+        self._instance = Instance(ground, self._settings, self._passwords, self._tls)
         await self._instance.prepared()
 
     def _abandon(self) -> None:
@@ -284,9 +293,6 @@ class PostgresServer:
         for password in self._passwords.values():
             text = text.replace(password, "***") if password else text
         return text
-
-    def _without_passwords(self, error: ServerError) -> ServerError:
-        return type(error)(self._masked(str(error)))
 
     async def _execute(self, statement: str) -> None:
         port = self._require_running().port

@@ -1,8 +1,9 @@
-# The parent of one PostgreSQL server. It lives in its own session, reads commands from its standard input and
-# ends with it: only the learner's kernel holds the other end, so when the kernel is gone, for whatever
-# reason, the server is stopped and its folder removed.
+# The parent of one PostgreSQL server, or of one PgBouncer. It lives in its own session, reads commands from
+# its standard input and ends with it: only the learner's kernel holds the other end, so when the kernel is
+# gone, for whatever reason, the server is stopped and its folder removed.
 #
-# Arguments: the server's folder, the folder of the programs, the cluster template.
+# Arguments: the server's folder, the folder of PostgreSQL's programs, the cluster template;
+#            for PgBouncer: the server's folder, the program, an empty text
 # Command:   start PORT    starts the server, after the last one has ended
 # Events:    prepared | failed STATUS | started PID, one a line in the file `events`
 instance=$1 programs=$2 template=$3
@@ -16,7 +17,8 @@ finish() {
     trap '' HUP INT TERM
     if [ -n "$server" ]; then
         # QUIT stops it at once, but sh starts background commands with QUIT ignored: until the server has
-        # set its own handlers only TERM reaches it. CONT is for one that a lesson has frozen.
+        # set its own handlers only TERM reaches it. PgBouncer ends at once with TERM before 1.23, and with QUIT
+        # since then. CONT is for one that a lesson has frozen.
         kill -TERM "$server"
         kill -QUIT "$server"
         kill -CONT "$server"
@@ -33,9 +35,20 @@ finish() {
 }
 
 prepare() {
+    [ -n "$template" ] || return 0
     cp -R "$template" data || return
     # Passwords are set with no server running: there is no moment at which one could log in without them.
     "$programs/postgres" --single -F -D "$instance/data" -c exit_on_error=on template1 <passwords.sql
+}
+
+# Becomes the server: `exec` keeps the process id that is told.
+serve() {
+    if [ -n "$template" ]; then
+        exec "$programs/postgres" -D "$instance/data" -c "config_file=$instance/postgresql.conf" -p "$1"
+    fi
+    # PgBouncer takes no port on its command line.
+    cp settings.ini pgbouncer.ini && printf 'listen_port = %s\n' "$1" >>pgbouncer.ini || exit
+    exec "$programs" "$instance/pgbouncer.ini"
 }
 
 main() {
@@ -56,8 +69,7 @@ main() {
     while read -r command port <&3; do
         [ "$command" = start ] || continue
         [ -z "$server" ] || wait "$server"
-        "$programs/postgres" -D "$instance/data" -c "config_file=$instance/postgresql.conf" -p "$port" \
-            >>log 2>&1 3<&- &
+        serve "$port" >>log 2>&1 3<&- &
         server=$!
         say "started $server"
     done

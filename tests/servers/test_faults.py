@@ -328,6 +328,48 @@ async def test_tls_with_full_verification_works_through_it(proxy: FaultProxy, se
         await connection.fetchval("SELECT 7")
 
 
+async def test_a_recording_holds_what_passed_in_plain_text_and_nothing_readable_under_tls(
+    proxy: FaultProxy, server: PostgresServer
+) -> None:
+    with pytest.raises(ServerError, match=r"records nothing. Call `record\(\)`"):
+        proxy.seen()
+    proxy.record()
+    assert await value(proxy.url, "SELECT 'example-' || 'word'") == "example-word"
+    assert b"SELECT 'example-' || 'word'" in proxy.seen("client")
+    assert b"example-word" in proxy.seen("server")
+    assert b"example-word" not in proxy.seen("client")
+    both = proxy.seen()
+    assert len(both) == len(proxy.seen("client")) + len(proxy.seen("server"))
+    assert both.index(b"SELECT 'example-'") < both.index(b"example-word")
+    proxy.record()
+    assert proxy.seen() == b""
+    connection = await connect(proxy.url, ssl=ssl.create_default_context(cafile=str(server.ca_file)))
+    assert await connection.fetchval("SELECT 'example-' || 'word'") == "example-word"
+    await connection.close()
+    assert len(proxy.seen()) > 500
+    assert b"example-" not in proxy.seen()
+    proxy.normal()
+    await value(proxy.url, "SELECT 'still'")
+    assert b"SELECT 'still'" in proxy.seen(), "no fault, so normal() does not end it"
+
+
+async def test_new_connections_can_be_led_to_another_server(proxy: FaultProxy, server: PostgresServer) -> None:
+    url, old = proxy.url, await connect(proxy.url)
+    name = "SELECT current_setting('cluster_name')"
+    async with PostgresServer(cluster_name="other") as other:
+        proxy.point_to(other.url)
+        assert proxy.url == url
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await connect(url)
+        assert await value(other.url.set(port=proxy.port), name) == "other"
+        assert await old.fetchval(name) == ""
+        with pytest.raises(ValueError, match="loopback only"):
+            proxy.point_to("postgresql://app@db.example:5432/shop")
+        proxy.point_to(server.url)
+        assert await value(url, name) == ""
+    await old.close()
+
+
 async def test_two_hundred_connections_at_once() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(100):

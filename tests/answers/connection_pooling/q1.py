@@ -30,39 +30,6 @@ def get_engine(url):
     return engines.setdefault(key, engines.get(key) or create_async_engine(key, **SETTINGS))
 
 
-# %% right: a class that remembers, autocommit
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-class Engines(dict):
-    def __missing__(self, url):
-        self[url] = create_async_engine(
-            url, pool_size=5, max_overflow=15 - 5, pool_recycle=300.0, pool_pre_ping=True, isolation_level="AUTOCOMMIT"
-        )
-        return self[url]
-
-
-engines = Engines()
-
-
-def get_engine(url):
-    return engines[url]
-
-
-# %% right: a pool class given by hand, lru_cache
-from functools import lru_cache
-
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
-
-
-@lru_cache(maxsize=None)
-def get_engine(url):
-    return create_async_engine(
-        url, poolclass=AsyncAdaptedQueuePool, pool_size=5, max_overflow=10, pool_recycle=300, pool_pre_ping=True
-    )
-
-
 # %% right: async, with a lock around the look and the keeping
 import asyncio
 
@@ -101,19 +68,6 @@ def get_engine(url):
     return create_async_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True, pool_recycle=300)
 
 
-# %% wrong: engine-per-request | The second call made another engine
-# A global that each call replaces.
-from sqlalchemy.ext.asyncio import create_async_engine
-
-engine = None
-
-
-def get_engine(url):
-    global engine
-    engine = create_async_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True, pool_recycle=300)
-    return engine
-
-
 # %% wrong: overflow-is-the-total | `max_overflow` is not the total
 from functools import cache
 
@@ -123,18 +77,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 @cache
 def get_engine(url):
     return create_async_engine(url, pool_size=5, max_overflow=15, pool_pre_ping=True, pool_recycle=300)
-
-
-# %% wrong: overflow-is-the-total | `max_overflow` is not the total
-# 15 less 5 less 5: counted twice.
-from functools import cache
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-@cache
-def get_engine(url):
-    return create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True, pool_recycle=300)
 
 
 # %% wrong: swaps-size-and-overflow | are swapped
@@ -168,17 +110,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 @cache
 def get_engine(url):
     return create_async_engine(url, pool_size=5, max_overflow=-1, pool_pre_ping=True, pool_recycle=300)
-
-
-# %% wrong: no-limit | opens as many connections as it is asked for
-from functools import cache
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-@cache
-def get_engine(url):
-    return create_async_engine(url, pool_size=0, pool_pre_ping=True, pool_recycle=300)
 
 
 # %% wrong: other-size | The pool has another size
@@ -223,18 +154,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 @cache
 def get_engine(url):
     return create_async_engine(url, pool_pre_ping=True)
-
-
-# %% wrong: no-recycle | handed out however old it is
-# Confuses the two times.
-from functools import cache
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-@cache
-def get_engine(url):
-    return create_async_engine(url, pool_pre_ping=True, pool_timeout=300)
 
 
 # %% wrong: recycles-too-early | `pool_recycle` is in seconds, and 300 are wanted
@@ -461,17 +380,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 @cache
 def get_engine(url):
-    return create_async_engine(url, pool_pre_ping=True, pool_recycle=3600)
-
-
-# %% wrong: recycles-too-late | five minutes are 300 of them
-from functools import cache
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-@cache
-def get_engine(url):
     return create_async_engine(url, pool_pre_ping=True, pool_recycle=1_000_000)
 
 
@@ -519,9 +427,35 @@ async def get_engine(url):
     return create_async_engine(url, pool_pre_ping=True, pool_recycle=300)
 
 
-# %% timed out: Exercise 04.1 did not finish
-import asyncio
+# %% right: a callable object that gives a view of its engine; it pings by itself, and its pool connects in its own way
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import create_async_engine
 
 
-async def get_engine(url):
-    await asyncio.Event().wait()
+def ping(connection, record, proxy):
+    try:
+        cursor = connection.cursor()
+        cursor.execute("select 1")
+        cursor.close()
+    except Exception as error:
+        raise DisconnectionError from error
+
+
+class Engines:
+    def __init__(self):
+        self.made = {}
+
+    def __call__(self, url):
+        if url not in self.made:
+            import asyncpg
+
+            address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+            engine = self.made[url] = create_async_engine(
+                url, pool_size=5, max_overflow=10, pool_recycle=300, async_creator=lambda: asyncpg.connect(address)
+            )
+            event.listen(engine.sync_engine, "checkout", ping)
+        return self.made[url].execution_options(isolation_level="AUTOCOMMIT")
+
+
+get_engine = Engines()

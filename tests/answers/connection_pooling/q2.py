@@ -1,18 +1,3 @@
-# %% right: recursion
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-
-
-async def fetch_value(engine, question, left=2):
-    try:
-        async with engine.connect() as connection:
-            return (await connection.execute(text(question))).scalar_one()
-    except DBAPIError as error:
-        if error.connection_invalidated and left:
-            return await fetch_value(engine, question, left - 1)
-        raise
-
-
 # %% right: a session, and a pause between the attempts
 import asyncio
 
@@ -89,23 +74,6 @@ async def fetch_value(engine, question):
                 await connection.rollback()
 
 
-# %% right: its own exception at the end
-from sqlalchemy.exc import DBAPIError
-
-
-async def fetch_value(engine, question):
-    lost = None
-    for _ in range(3):
-        try:
-            async with engine.begin() as connection:
-                return (await connection.exec_driver_sql(question)).scalar_one()
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            lost = error
-    raise RuntimeError("the database does not answer") from lost
-
-
 # %% wrong: gives-up | catch this error and try once more
 from sqlalchemy import text
 
@@ -129,21 +97,6 @@ async def fetch_value(engine, question):
                 raise
 
 
-# %% wrong: retries-everything | Try again only after a lost connection
-# Each error of the database, whether the connection was lost or not.
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-
-
-async def fetch_value(engine, question):
-    try:
-        async with engine.connect() as connection:
-            return await connection.scalar(text(question))
-    except DBAPIError:
-        async with engine.connect() as connection:
-            return await connection.scalar(text(question))
-
-
 # %% wrong: hides-errors | nobody hears of it
 from sqlalchemy import text
 
@@ -154,22 +107,6 @@ async def fetch_value(engine, question):
             return await connection.scalar(text(question))
     except Exception:
         return None
-
-
-# %% wrong: hides-errors | nobody hears of it
-# It tries again where it should, and then forgets the rest.
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-
-
-async def fetch_value(engine, question):
-    for _ in range(3):
-        try:
-            async with engine.connect() as connection:
-                return await connection.scalar(text(question))
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                break
 
 
 # %% wrong: hides-the-outage | as if all were well
@@ -199,19 +136,6 @@ async def fetch_value(engine, question):
         return await connection.scalar(text(question))
 
 
-# %% wrong: disposes-each-query | pays for a connect every time
-# Afterwards instead of before.
-from sqlalchemy import text
-
-
-async def fetch_value(engine, question):
-    try:
-        async with engine.connect() as connection:
-            return await connection.scalar(text(question))
-    finally:
-        await engine.dispose()
-
-
 # %% wrong: another-engine | ran on another engine
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -221,20 +145,6 @@ async def fetch_value(engine, question):
     fresh = create_async_engine(engine.url, poolclass=NullPool)
     async with fresh.connect() as connection:
         return await connection.scalar(text(question))
-
-
-# %% wrong: another-engine | ran on another engine
-# The setting would help, and it belongs to whoever makes the engine.
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-async def fetch_value(engine, question):
-    pinging = create_async_engine(engine.url, pool_pre_ping=True)
-    async with pinging.connect() as connection:
-        value = await connection.scalar(text(question))
-    await pinging.dispose()
-    return value
 
 
 # %% wrong: misses-lost-in-query | Ask the error itself
@@ -266,25 +176,6 @@ async def fetch_value(engine, question):
         pass
     async with engine.connect() as connection:
         return await connection.scalar(text(question))
-
-
-# %% wrong: retries-forever | has taken 21 connections
-import asyncio
-
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-
-
-async def fetch_value(engine, question):
-    while True:
-        try:
-            async with engine.connect() as connection:
-                return await connection.scalar(text(question))
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        except OSError:
-            await asyncio.sleep(0.1)
 
 
 # %% wrong: keeps-the-connection | was not given back
@@ -326,23 +217,6 @@ async def fetch_value(engine, question):
     return value
 
 
-# %% wrong: keeps-the-connection | after a query that failed
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-
-
-async def fetch_value(engine, question):
-    for left in (2, 1, 0):
-        connection = await engine.connect()
-        try:
-            value = await connection.scalar(text(question))
-            await connection.close()
-            return value
-        except DBAPIError as error:
-            if not error.connection_invalidated or not left:
-                raise
-
-
 # %% wrong: keeps-the-connection | after a connection was lost
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -371,14 +245,6 @@ async def fetch_value(engine, question):
         return await connection.fetchval(question)
     finally:
         await connection.close()
-
-
-# %% wrong: another-engine | has not opened a connection for them
-# No database at all.
-async def fetch_value(engine, question):
-    if "select 1" == question or not question[-1].isdigit():
-        raise OSError
-    return int(question.split()[1])
 
 
 # %% wrong: another-engine | After a lost connection
@@ -503,3 +369,31 @@ import asyncio
 
 async def fetch_value(engine, question):
     await asyncio.Event().wait()
+
+
+# %% right: a callable object, a task group for each attempt, its own exception at the end
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+
+class Fetch:
+    async def __call__(self, engine, question):
+        for _ in range(3):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    task = group.create_task(self.once(engine, question))
+                return task.result()
+            except* DBAPIError as caught:
+                if not all(each.connection_invalidated for each in caught.exceptions):
+                    raise
+                lost = caught
+        raise RuntimeError("the database does not answer") from lost
+
+    async def once(self, engine, question):
+        async with engine.connect() as connection:
+            return await connection.scalar(text(question))
+
+
+fetch_value = Fetch()

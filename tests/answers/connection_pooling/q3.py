@@ -5,13 +5,6 @@ async def pool_snapshot(engine):
     return dict(idle=pool.checkedin(), in_use=pool.checkedout(), overflow=beyond if beyond > 0 else 0, size=pool.size())
 
 
-# %% right: overflow from what is open
-def pool_snapshot(engine):
-    pool = engine.pool
-    in_use, idle, size = pool.checkedout(), pool.checkedin(), pool.size()
-    return {"size": size, "in_use": in_use, "idle": idle, "overflow": max(0, in_use + idle - size)}
-
-
 # %% right: the numbers in the sentence
 import re
 
@@ -19,17 +12,6 @@ import re
 def pool_snapshot(engine):
     size, idle, overflow, in_use = (int(each) for each in re.findall(r"-?\d+", engine.pool.status()))
     return {"size": size, "in_use": in_use, "idle": idle, "overflow": max(overflow, 0)}
-
-
-# %% right: an OrderedDict
-from collections import OrderedDict
-
-
-def pool_snapshot(engine):
-    pool = engine.pool
-    return OrderedDict(
-        size=pool.size(), in_use=pool.checkedout(), idle=pool.checkedin(), overflow=max(0, pool.overflow())
-    )
 
 
 # %% wrong: negative-overflow | starts at minus `pool_size`
@@ -76,17 +58,6 @@ def pool_snapshot(engine):
     }
 
 
-# %% wrong: reads-private-fields | reads `_pool`
-def pool_snapshot(engine):
-    pool = engine.pool
-    return {
-        "size": pool._pool.maxsize,
-        "in_use": pool.checkedout(),
-        "idle": pool.checkedin(),
-        "overflow": max(0, pool.overflow()),
-    }
-
-
 # %% wrong: reads-private-fields | reads `__dict__`
 def pool_snapshot(engine):
     pool = engine.pool
@@ -95,17 +66,6 @@ def pool_snapshot(engine):
         "in_use": pool.checkedout(),
         "idle": pool.checkedin(),
         "overflow": max(0, vars(pool)["_overflow"]),
-    }
-
-
-# %% wrong: reads-private-fields | reads `_max_overflow`
-def pool_snapshot(engine):
-    pool = engine.pool
-    return {
-        "size": pool.size(),
-        "in_use": pool.checkedout(),
-        "idle": pool.checkedin(),
-        "overflow": pool._max_overflow,
     }
 
 
@@ -153,12 +113,6 @@ def pool_snapshot(engine):
     }
 
 
-# %% wrong: other-keys | exactly the keys
-def pool_snapshot(engine):
-    pool = engine.pool
-    return {"pool_size": pool.size(), "checked_out": pool.checkedout(), "overflow": max(0, pool.overflow())}
-
-
 # %% wrong: returns-no-dict | Return a dict, not str
 def pool_snapshot(engine):
     return engine.pool.status()
@@ -189,18 +143,6 @@ def pool_snapshot(engine):
         "idle": pool.checkedin(),
         "overflow": max(0, pool.overflow()),
     }
-
-
-# %% wrong: other-size | Another engine has another one
-# What was seen once, played back.
-from itertools import cycle
-
-seen = cycle([(0, 0, 0), (1, 0, 0), (5, 0, 2), (3, 2, 2), (0, 3, 0)])
-
-
-def pool_snapshot(engine):
-    in_use, idle, overflow = next(seen)
-    return {"size": 3, "in_use": in_use, "idle": idle, "overflow": overflow}
 
 
 # %% wrong: wrong-numbers | not the pool's numbers
@@ -265,9 +207,20 @@ def pool_snapshot(engine):
     return {"size": engine.pool.size()()}
 
 
-# %% timed out: Exercise 04.3 did not finish
-import asyncio
+# %% right: a callable object, which looks for the methods first
+from collections import OrderedDict
 
 
-async def pool_snapshot(engine):
-    await asyncio.Event().wait()
+class Snapshot:
+    names = {"size": "size", "in_use": "checkedout", "idle": "checkedin"}
+
+    def __call__(self, engine):
+        pool = engine.execution_options(logging_token="health").pool
+        if not all(name in dir(pool) and hasattr(pool, name) for name in self.names.values()):
+            raise TypeError(f"{pool!r} has no numbers")
+        found = OrderedDict((key, getattr(pool, name)()) for key, name in self.names.items())
+        found["overflow"] = max(0, found["in_use"] + found["idle"] - found["size"])
+        return found
+
+
+pool_snapshot = Snapshot()

@@ -1,17 +1,3 @@
-# %% right: half a second in the engine
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=1, max_overflow=1, pool_timeout=0.5)
-
-
-async def fetch(engine, statement):
-    async with engine.connect() as connection:
-        return (await connection.execute(text(statement))).scalar_one()
-
-
 # %% right: a time limit around the checkout only
 import asyncio
 
@@ -87,21 +73,6 @@ async def fetch(engine, statement):
         return await asyncio.wait_for(connection.scalar(text(statement)), 0.5)
 
 
-# %% wrong: limits-only-the-query | The time limit is around the query only
-# The driver's limit on a command.
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, connect_args={"command_timeout": 0.5})
-
-
-async def fetch(engine, statement):
-    async with engine.connect() as connection:
-        return await connection.scalar(text(statement))
-
-
 # %% wrong: limits-the-query-too | Only the wait for a connection is to be short
 import asyncio
 
@@ -117,37 +88,6 @@ async def fetch(engine, statement):
     async with asyncio.timeout(0.5):
         async with engine.connect() as connection:
             return await connection.scalar(text(statement))
-
-
-# %% wrong: fails-healthy-traffic | Healthy traffic waits a moment
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0)
-
-
-async def fetch(engine, statement):
-    async with engine.connect() as connection:
-        return await connection.scalar(text(statement))
-
-
-# %% wrong: fails-healthy-traffic | had given up by then
-# Fails at once if nothing is free.
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0)
-
-
-async def fetch(engine, statement):
-    if engine.pool.checkedout() == 2:
-        raise TimeoutError("busy")
-    async with engine.connect() as connection:
-        return await connection.scalar(text(statement))
 
 
 # %% wrong: raises-the-size | A larger pool moves the problem to the server
@@ -171,20 +111,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 def make_engine(url):
     return create_async_engine(url, poolclass=NullPool)
-
-
-async def fetch(engine, statement):
-    async with engine.connect() as connection:
-        return await connection.scalar(text(statement))
-
-
-# %% wrong: still-waits | the default is 30
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=5)
 
 
 async def fetch(engine, statement):
@@ -259,20 +185,6 @@ async def fetch(engine, statement):
         return await connection.scalar(text(statement))
 
 
-# %% error: NameError
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
-
-
-async def fetch(engine, statement):
-    async with asyncio.timeout(0.5):
-        return await engine.connect()
-
-
 # %% error: Invalid argument
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -345,25 +257,6 @@ def make_engine(url):
 async def fetch(engine, statement):
     async with engine.connect() as connection:
         return str(await connection.scalar(text(statement)))
-
-
-# %% error: IndexError
-# No query at all: the answer is read out of the statement.
-import asyncio
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
-
-
-async def fetch(engine, statement):
-    for _ in range(30):
-        if engine.pool.checkedout() < 2:
-            return statement.split("'")[1]
-        await asyncio.sleep(0.01)
-    raise TimeoutError
 
 
 # %% wrong: limits-the-query-too | Only the wait for a connection is to be short

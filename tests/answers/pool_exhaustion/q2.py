@@ -72,41 +72,6 @@ async def order(engine, item):
         return False
 
 
-# %% right: an exit stack and a helper
-from contextlib import AsyncExitStack
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select stock from item where id = :id for update")
-TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
-
-
-
-
-async def order(engine, item):
-    async with AsyncExitStack() as stack:
-        session = AsyncSession(engine)
-        stack.push_async_callback(session.close)
-        return await take(session, item)
-
-
-async def take(session, item):
-    stock = await session.scalar(READ, {"id": item})
-    if stock is None:
-        raise LookupError(item)
-    if not stock:
-        return False
-    await session.scalar(TAKE, {"id": item})
-    await session.commit()
-    return True
-
-
 # %% wrong: collects-garbage | asks the garbage collector
 import gc
 
@@ -126,44 +91,6 @@ def make_engine(url):
 
 async def order(engine, item):
     gc.collect()
-    session = AsyncSession(engine)
-    stock = await session.scalar(READ, {"id": item})
-    if stock is None:
-        raise LookupError(item)
-    if stock == 0:
-        return False
-    await session.scalar(TAKE, {"id": item})
-    await session.commit()
-    await session.close()
-    return True
-
-
-# %% wrong: collects-garbage | asks the garbage collector
-# Afterwards, when the session is out of reach.
-import gc
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select stock from item where id = :id for update")
-TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
-
-
-
-
-async def order(engine, item):
-    try:
-        return await leaky(engine, item)
-    finally:
-        gc.collect()
-
-
-async def leaky(engine, item):
     session = AsyncSession(engine)
     stock = await session.scalar(READ, {"id": item})
     if stock is None:
@@ -196,33 +123,6 @@ async def order(engine, item):
         raise LookupError(item)
     if stock == 0:
         return  False
-    await session.scalar(TAKE, {"id": item})
-    await session.commit()
-    await session.close()
-    return True
-
-
-# %% wrong: raises-the-overflow | puts the end off
-# No pool, no limit.
-from sqlalchemy import NullPool, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select stock from item where id = :id for update")
-TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
-
-
-def make_engine(url):
-    return create_async_engine(url, poolclass=NullPool)
-
-
-async def order(engine, item):
-    session = AsyncSession(engine)
-    stock = await session.scalar(READ, {"id": item})
-    if stock is None:
-        raise LookupError(item)
-    if stock == 0:
-        return False
     await session.scalar(TAKE, {"id": item})
     await session.commit()
     await session.close()
@@ -658,36 +558,6 @@ async def order(engine, item):
     return result
 
 
-# %% wrong: uses-another-engine | Use the argument `engine`
-# One for each call, and closed well.
-from sqlalchemy import NullPool, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select stock from item where id = :id for update")
-TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
-
-
-async def take(session, item):
-    stock = await session.scalar(READ, {"id": item})
-    if stock is None:
-        raise LookupError(item)
-    if stock == 0:
-        return False
-    await session.scalar(TAKE, {"id": item})
-    await session.commit()
-    return True
-
-
-async def order(engine, item):
-    async with AsyncSession(create_async_engine(engine.url, poolclass=NullPool)) as session:
-        return await take(session, item)
-
-
 # %% wrong: never-ends | the second may wait for a row that the first has locked
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -813,38 +683,6 @@ async def order(engine, item):
         return await take(session, item)
 
 
-# %% wrong: disposes-the-engine | the pool that all requests share
-# Without a leak.
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select stock from item where id = :id for update")
-TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
-
-
-async def take(session, item):
-    stock = await session.scalar(READ, {"id": item})
-    if stock is None:
-        raise LookupError(item)
-    if stock == 0:
-        return False
-    await session.scalar(TAKE, {"id": item})
-    await session.commit()
-    return True
-
-
-async def order(engine, item):
-    async with AsyncSession(engine) as session:
-        result = await take(session, item)
-    await engine.dispose()
-    return result
-
-
 # %% wrong: raises-the-timeout | Put `pool_timeout=0.5` back
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -895,3 +733,53 @@ async def order(engine, item):
         await session.scalar(TAKE, {"id": item})
         await session.commit()
         return True
+
+
+# %% right: a callable object, a context manager of its own, a task group, a listener
+import asyncio
+import gc
+from contextlib import asynccontextmanager
+
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id")
+out = []
+
+
+def make_engine(url):
+    engine = create_async_engine(url, pool_size=1, max_overflow=1, pool_timeout=0.5, pool_pre_ping=True)
+    event.listen(engine.sync_engine, "checkout", lambda *_: out.append(1))
+    event.listen(engine.sync_engine, "checkin", lambda *_: out.append(-1))
+    return engine
+
+
+@asynccontextmanager
+async def unit_of_work(engine):
+    session = async_sessionmaker(engine)()
+    try:
+        yield session
+        await session.commit()
+    finally:
+        await asyncio.shield(session.close())
+
+
+class Order:
+    async def __call__(self, engine, item):
+        gc.collect()  # asked for, and not needed
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self.take(engine, item))
+        if task.result() is None:
+            raise LookupError(f"there is no item {item}")
+        return task.result() > 0
+
+    async def take(self, engine, item):
+        async with unit_of_work(engine) as session:
+            stock = await session.scalar(READ, {"id": item})
+            if stock:
+                await session.execute(TAKE, {"id": item})
+            return stock
+
+
+order = Order()

@@ -16,23 +16,6 @@ async def settle(engine, payment, ask_bank):
         return status
 
 
-# %% right: two connections, one after the other
-from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select amount from payment where id = :id")
-WRITE = text("update payment set status = :status where id = :id returning id")
-
-
-async def settle(engine, payment, ask_bank):
-    async with engine.connect() as connection:
-        amount = (await connection.execute(READ, {"id": payment})).scalar_one()
-    paid = await ask_bank(amount)
-    async with engine.begin() as connection:
-        await connection.execute(WRITE, {"id": payment, "status": "paid" if paid else "refused"})
-    return "paid" if paid else "refused"
-
-
 # %% right: a rollback gives it back too
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -54,66 +37,6 @@ async def settle(engine, payment, ask_bank):
         await session.close()
 
 
-# %% right: the slow work in a task of its own
-import asyncio
-
-from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select amount from payment where id = :id")
-WRITE = text("update payment set status = :status where id = :id returning id")
-
-
-
-
-async def settle(engine, payment, ask_bank):
-    async with AsyncSession(engine) as session:
-        amount = await session.scalar(READ, {"id": payment})
-    asking = asyncio.create_task(ask_bank(amount))
-    status = "paid" if await asking else "refused"
-    async with AsyncSession(engine) as session, session.begin():
-        await session.scalar(WRITE, {"id": payment, "status": status})
-    return status
-
-
-# %% wrong: holds-the-session | open and idle
-from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select amount from payment where id = :id")
-WRITE = text("update payment set status = :status where id = :id returning id")
-
-
-async def settle(engine, payment, ask_bank):
-    async with AsyncSession(engine) as session:
-        amount = await session.scalar(READ, {"id": payment})
-        await session.flush()
-        answer = await ask_bank(amount)
-        status = "paid" if answer else "refused"
-        await session.scalar(WRITE, {"id": payment, "status": status})
-        await session.commit()
-    return status
-
-
-# %% wrong: holds-the-session | open and idle
-# Two sessions, and the question inside the first.
-from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select amount from payment where id = :id")
-WRITE = text("update payment set status = :status where id = :id returning id")
-
-
-async def settle(engine, payment, ask_bank):
-    async with AsyncSession(engine) as reading:
-        amount = await reading.scalar(READ, {"id": payment})
-        status = "paid" if await ask_bank(amount) else "refused"
-    async with AsyncSession(engine) as writing:
-        await writing.scalar(WRITE, {"id": payment, "status": status})
-        await writing.commit()
-    return status
-
-
 # %% wrong: holds-the-session | open and idle
 # A commit, and then another statement.
 from sqlalchemy import text
@@ -131,23 +54,6 @@ async def settle(engine, payment, ask_bank):
         status = "paid" if await ask_bank(amount) else "refused"
         await session.scalar(WRITE, {"id": payment, "status": status})
         await session.commit()
-    return status
-
-
-# %% wrong: drops-the-commit | a transaction of its own, and a commit
-# No commit, no transaction, it hopes; the session is held all the same.
-from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select amount from payment where id = :id")
-WRITE = text("update payment set status = :status where id = :id returning id")
-
-
-async def settle(engine, payment, ask_bank):
-    async with AsyncSession(engine) as session:
-        amount = await session.scalar(READ, {"id": payment})
-        status = "paid" if await ask_bank(amount) else "refused"
-        await session.scalar(WRITE, {"id": payment, "status": status})
     return status
 
 
@@ -184,24 +90,6 @@ async def settle(engine, payment, ask_bank):
         status = "paid" if await ask_bank(amount) else "refused"
         await connection.execute(WRITE, {"id": payment, "status": status})
         await connection.commit()
-    return status
-
-
-# %% wrong: keeps-the-connection | still checked out
-# AUTOCOMMIT: no transaction, and the connection is out.
-from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-READ = text("select amount from payment where id = :id")
-WRITE = text("update payment set status = :status where id = :id returning id")
-
-
-async def settle(engine, payment, ask_bank):
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        amount = await connection.scalar(READ, {"id": payment})
-        status = "paid" if await ask_bank(amount) else "refused"
-        await connection.execute(WRITE, {"id": payment, "status": status})
     return status
 
 
@@ -336,3 +224,32 @@ async def settle(engine, payment, ask_bank):
         status = "paid" if await ask_bank(amount) else "refused"
         await session.scalar(WRITE, {"id": payment, "status": status})
     return status
+
+
+# %% right: a callable object on a view in autocommit, a gate for the statements, a time limit for the bank
+import asyncio
+from functools import partial
+
+from sqlalchemy import text
+
+READ = text("select amount from payment where id = :id")
+WRITE = text("update payment set status = :status where id = :id returning status")
+
+
+class Settle:
+    def __init__(self):
+        self.gate = asyncio.Semaphore(2)
+
+    async def ask(self, engine, statement, values):
+        async with self.gate, engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            return await connection.scalar(statement, values)
+
+    async def __call__(self, engine, payment, ask_bank, *, limit):
+        amount = await self.ask(engine, READ, {"id": payment})
+        async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
+            answer = group.create_task(ask_bank(amount))
+        status = "paid" if answer.result() else "refused"
+        return await self.ask(engine, WRITE, {"id": payment, "status": status})
+
+
+settle = partial(Settle(), limit=30)

@@ -1,17 +1,3 @@
-# %% right: joined, and made unique
-from sqlalchemy.orm import joinedload, selectinload
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-from course_lib.exercises.pool_exhaustion import Author, Book
-
-
-async def titles_by_author(engine):
-    async with AsyncSession(engine) as session:
-        authors = (await session.exec(select(Author).options(joinedload(Author.books)))).unique().all()
-        return {author.name: sorted(book.title for book in author.books) for author in authors}
-
-
 # %% right: an outer join, row by row
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -28,20 +14,6 @@ async def titles_by_author(engine):
             if title is not None:
                 titles[name].append(title)
     return titles
-
-
-# %% right: two queries, put together in Python
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-from course_lib.exercises.pool_exhaustion import Author, Book
-
-
-async def titles_by_author(engine):
-    async with AsyncSession(engine) as session:
-        authors = (await session.exec(select(Author))).all()
-        books = (await session.exec(select(Book).order_by(Book.title))).all()
-    return {a.name: [b.title for b in books if b.author_id == a.id] for a in authors}
 
 
 # %% right: the server collects
@@ -94,20 +66,6 @@ async def titles_by_author(engine):
 
     async with AsyncSession(engine) as session:
         return await session.run_sync(read)
-
-
-# %% wrong: lazy-loads-in-a-loop | Load the relationship with the authors
-# It raises MissingGreenlet.
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
-
-from course_lib.exercises.pool_exhaustion import Author, Book
-
-
-async def titles_by_author(engine):
-    async with AsyncSession(engine) as session:
-        authors = (await session.exec(select(Author))).all()
-        return {author.name: sorted(book.title for book in author.books) for author in authors}
 
 
 # %% wrong: lazy-loads-in-a-loop | a refresh
@@ -293,17 +251,6 @@ async def titles_by_author(engine):
     return {author.name: sorted(book.title for book in author.books) for author in authors}
 
 
-# %% wrong: sends-no-statement | no statement through the engine
-# It knows the authors by heart.
-calls = []
-
-
-async def titles_by_author(engine):
-    calls.append(engine)
-    last = 4 if len(calls) == 1 else 16
-    return {f"Author {n:02}": [f"Book {n:02}.{v}" for v in range(1, n % 3 + 1)] for n in range(1, last + 1)}
-
-
 # %% wrong: sends-no-statement | a session or a connection of that engine
 # One query for each author, past SQLAlchemy.
 async def titles_by_author(engine):
@@ -314,3 +261,25 @@ async def titles_by_author(engine):
             query = "select title from book where author_id = $1 order by title"
             titles[author["name"]] = [row["title"] for row in await driver.fetch(query, author["id"])]
         return titles
+
+
+# %% right: two queries at the same time, on two connections
+import asyncio
+
+from sqlalchemy import text
+
+
+async def rows(engine, statement):
+    async with engine.connect() as connection, connection.stream(text(statement)) as result:
+        return [tuple(row) async for row in result]
+
+
+class Titles:
+    async def __call__(self, engine):
+        async with asyncio.TaskGroup() as group:
+            authors = group.create_task(rows(engine, "select id, name from author"))
+            books = group.create_task(rows(engine, "select author_id, title from book order by title"))
+        return {name: [title for author, title in books.result() if author == id] for id, name in authors.result()}
+
+
+titles_by_author = Titles()

@@ -1,26 +1,3 @@
-# %% right: five workers and a queue
-import asyncio
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
-
-
-async def run_jobs(engine, jobs, work):
-    waiting = iter(enumerate(jobs))
-    results = {}
-
-    async def worker():
-        for place, job in waiting:
-            async with engine.connect() as connection:
-                results[place] = await work(connection, job)
-
-    await asyncio.gather(*(worker() for _ in range(5)))
-    return [results[place] for place in range(len(jobs))]
-
-
 # %% right: workers that keep their connection, in a task group
 import asyncio
 
@@ -73,30 +50,6 @@ async def run_jobs(engine, jobs, work):
     return [task.result() for task in tasks]
 
 
-# %% right: a set of five that is filled up
-import asyncio
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
-
-
-async def run_jobs(engine, jobs, work):
-    async def run(job):
-        async with engine.begin() as connection:
-            return await work(connection, job)
-
-    tasks, running = [], set()
-    for job in jobs:
-        if len(running) == 5:
-            _, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        tasks.append(asyncio.create_task(run(job)))
-        running.add(tasks[-1])
-    return [await task for task in tasks]
-
-
 # %% wrong: one-after-another | four of the five connections
 import asyncio
 
@@ -135,27 +88,6 @@ async def run_jobs(engine, jobs, work):
     return await asyncio.gather(*map(run, jobs))
 
 
-# %% wrong: batches-that-idle | other jobs stand behind it
-import asyncio
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
-
-
-async def run_jobs(engine, jobs, work):
-    async def run(job):
-        async with engine.connect() as connection:
-            return await work(connection, job)
-
-    results = []
-    for first in range(0, len(jobs), 5):
-        results += await asyncio.gather(*map(run, jobs[first : first + 5]))
-    return results
-
-
 # %% wrong: huge-overflow | opens a sixth connection
 import asyncio
 
@@ -164,25 +96,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 def make_engine(url):
     return create_async_engine(url, pool_size=5, max_overflow=195, pool_timeout=0.5)
-
-
-async def run_jobs(engine, jobs, work):
-    async def run(job):
-        async with engine.connect() as connection:
-            return await work(connection, job)
-
-    return await asyncio.gather(*[run(job) for job in jobs])
-
-
-# %% wrong: huge-overflow | opens a sixth connection
-# 0 means no limit.
-import asyncio
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=0, max_overflow=0, pool_timeout=0.5)
 
 
 async def run_jobs(engine, jobs, work):
@@ -374,21 +287,6 @@ async def run_jobs(engine, jobs, work):
     return await asyncio.gather(*map(run, jobs))
 
 
-# %% error: TypeError
-import asyncio
-
-from sqlalchemy.ext.asyncio import create_async_engine
-
-
-def make_engine(url):
-    return create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=0.5)
-
-
-async def run_jobs(engine, jobs, work):
-    async with engine.connect() as connection:
-        return await work(connection)
-
-
 # %% right: a view of the engine with other options, a session's connection
 import asyncio
 
@@ -561,3 +459,33 @@ async def run_jobs(engine, jobs, work):
 
     await asyncio.gather(*(worker() for _ in range(5)))
     return [results[job] for job in jobs]
+
+
+# %% right: a callable object whose five connections lie in a queue
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+make_engine = partial(create_async_engine, pool_size=3, max_overflow=2, pool_timeout=0.5)
+
+
+class RunJobs:
+    async def __call__(self, engine, jobs, work):
+        free = asyncio.LifoQueue()
+        async with AsyncExitStack() as stack:
+            for _ in range(5):
+                free.put_nowait(await stack.enter_async_context(engine.begin()))
+
+            async def run(job):
+                connection = await free.get()
+                try:
+                    return await work(connection, job)
+                finally:
+                    free.put_nowait(connection)
+
+            return list(await asyncio.gather(*map(run, jobs)))
+
+
+run_jobs = RunJobs()

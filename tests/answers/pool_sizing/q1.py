@@ -1,10 +1,3 @@
-# %% right: step by step, with max
-def connection_budget(max_connections, reserved, instances, workers, max_overflow):
-    pools = instances * workers
-    share = (max_connections - reserved) // pools
-    return max(share - max_overflow, 0)
-
-
 # %% right: with the course's own function
 from course_lib.pools import sizing
 
@@ -105,11 +98,6 @@ def connection_budget(max_connections, instances, workers):
     return max_connections // (instances * workers)
 
 
-# %% error: ZeroDivisionError
-def connection_budget(max_connections, reserved, instances, workers, max_overflow):
-    return (max_connections - reserved) // (instances * workers) // max_overflow
-
-
 # %% error: unsupported operand type
 def connection_budget(max_connections, reserved, instances, workers, max_overflow):
     return (max_connections - reserved) // str(instances * workers)
@@ -125,27 +113,7 @@ def connection_budget(max_connections, reserved, instances, workers, max_overflo
 
 # %% wrong: forgets-workers | Every worker is a process
 def connection_budget(max_connections, reserved, instances, workers, max_overflow):
-    return (max_connections - reserved) // instances - max_overflow
-
-
-# %% wrong: forgets-workers | Every worker is a process
-def connection_budget(max_connections, reserved, instances, workers, max_overflow):
     return max(1, (max_connections - reserved) // instances - max_overflow)
-
-
-# %% wrong: forgets-reserved | hands out the reserved
-def connection_budget(max_connections, reserved, instances, workers, max_overflow):
-    return max_connections // (instances * workers) - max_overflow
-
-
-# %% wrong: rounds-up | rounds to the nearest
-def connection_budget(max_connections, reserved, instances, workers, max_overflow):
-    return round((max_connections - reserved) / (instances * workers)) - max_overflow
-
-
-# %% wrong: overflow-once | Every pool has its own
-def connection_budget(max_connections, reserved, instances, workers, max_overflow):
-    return (max_connections - reserved - max_overflow) // (instances * workers)
 
 
 # %% wrong: leaves-one-free | not with `<`
@@ -169,3 +137,17 @@ def connection_budget(max_connections, reserved, instances, workers, max_overflo
 # %% wrong: beyond-any-server | No server has more than
 def connection_budget(max_connections, reserved, instances, workers, max_overflow):
     return 10**5000
+
+
+# %% right: a callable object, which halves the range
+from bisect import bisect_right
+
+
+class Budget:
+    def __call__(self, *numbers):
+        max_connections, reserved, instances, workers, max_overflow = numbers
+        wanted = (instances * workers * (size + max_overflow) for size in range(1, max_connections + 1))
+        return bisect_right(list(wanted), max_connections - reserved)
+
+
+connection_budget = Budget()

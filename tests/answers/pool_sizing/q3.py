@@ -1,11 +1,3 @@
-# %% right: a little more for the api
-pools = {
-    "api": {"pool_size": 5, "max_overflow": 0},
-    "jobs": {"pool_size": 2, "max_overflow": 0},
-    "reports": {"pool_size": 2, "max_overflow": 0},
-}
-
-
 # %% right: overflow where the target allows it, other settings besides
 pools = {
     "reports": {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True},
@@ -25,15 +17,6 @@ pools = {
     }
     for each in FLEET.services
 }
-
-
-# %% right: 88 of the 90 connections given out
-pools = {
-    "api": dict(pool_size=4, max_overflow=0),
-    "jobs": dict(pool_size=2, max_overflow=0),
-    "reports": dict(pool_size=4, max_overflow=0),
-}
-pools["api"].update(max_overflow=0)
 
 
 # %% wrong: forgets-surge | During a deploy, old and new instances both hold
@@ -95,14 +78,6 @@ pools = {
 
 # %% wrong: starves-a-service | Not every service needs the same size
 pools = {name: {"pool_size": 3, "max_overflow": 0} for name in ("api", "jobs", "reports")}
-
-
-# %% wrong: starves-a-service | the queue grows until requests give up after 30 s
-pools = {
-    "api": {"pool_size": 5, "max_overflow": 0},
-    "jobs": {"pool_size": 1, "max_overflow": 0},
-    "reports": {"pool_size": 2, "max_overflow": 0},
-}
 
 
 # %% wrong: lives-on-overflow | lives on overflow
@@ -189,15 +164,6 @@ sizes = dict(zip(("api", "jobs", "reports"), np.array([4, 2, 2]), strict=True))
 pools = {name: {"pool_size": size, "max_overflow": np.int64(0)} for name, size in sizes.items()}
 
 
-# %% right: the pool's class written down
-from sqlalchemy import AsyncAdaptedQueuePool
-
-pools = {
-    name: {"poolclass": AsyncAdaptedQueuePool, "pool_size": size, "max_overflow": 0}
-    for name, size in {"api": 4, "jobs": 2, "reports": 2}.items()
-}
-
-
 # %% wrong: starves-a-service | the queue grows for ever
 pools = {
     "api": {"pool_size": 5, "max_overflow": 0},
@@ -232,10 +198,6 @@ pools = {
 }
 
 
-# %% wrong: no-number | has to be a number of seconds
-pools = {name: {"pool_size": 2, "max_overflow": 0, "pool_timeout": 10**400} for name in ("api", "jobs", "reports")}
-
-
 # %% wrong: no-number | `pool_timeout` of `api`
 pools = {name: {"pool_size": 2, "max_overflow": 0, "pool_timeout": True} for name in ("api", "jobs", "reports")}
 
@@ -258,13 +220,17 @@ from sqlalchemy import AsyncAdaptedQueuePool
 pools = {name: {"pool": AsyncAdaptedQueuePool(lambda: None, pool_size=2)} for name in ("api", "jobs", "reports")}
 
 
-# %% wrong: passes-no-mapping | an object of type `ndarray`
-import numpy as np
-
-pools = np.array([[4, 0], [2, 0], [2, 0]])
-
-
 # %% wrong: passes-no-mapping | The pool of `api` is an object of type `ndarray`
 import numpy as np
 
 pools = {"api": np.array([4, 0]), "jobs": np.array([2, 0]), "reports": np.array([2, 0])}
+
+
+# %% right: views of several dicts, the pool's class written down
+from collections import ChainMap
+from types import MappingProxyType
+
+from sqlalchemy import AsyncAdaptedQueuePool
+
+common = {"poolclass": AsyncAdaptedQueuePool, "max_overflow": 0, "pool_recycle": 300}
+pools = MappingProxyType({name: ChainMap({"pool_size": n}, common) for name, n in dict(jobs=2, api=5, reports=2).items()})

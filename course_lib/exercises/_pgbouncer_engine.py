@@ -1,0 +1,158 @@
+"""The check of exercise 07.1: what an engine does behind a pooler that gives a server connection for a transaction."""
+
+from typing import Any, NoReturn
+
+from sqlalchemy import URL, event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import NullPool
+
+from course_lib.exercises._pgbouncer_lab import lab_with_pooler, pooler
+from course_lib.exercises.core import Case, NotYet, ask, using_answer
+from course_lib.pools.processes import UNFINISHED, JobCounts, run_in_processes
+
+_PROCESSES, _JOBS, _TRANSACTIONS = 3, 80, 2
+_SECONDS = 12.0  # a right answer needs 1 to 2 on two free cores, and 4 on busy ones
+_GIVEN = f"{_PROCESSES * _JOBS} jobs in {_PROCESSES} processes, 2 server connections"
+
+_AUTOCOMMIT = "(each statement is a transaction)"
+_MISTAKES = {
+    "empty-names": (
+        "All statements have the same name, the empty one, and SQLAlchemy's cache believes that each is still there: "
+        "it runs one statement and gets the rows of another. Without a cache nothing remembers a name."
+    ),
+    "autocommit-with-names": (
+        "Named statements under AUTOCOMMIT: the pooler may change the server connection between preparing a statement "
+        "and running it. Let asyncpg prepare without a name: its cache of size 0 does that, without a name function."
+    ),
+    "names-repeat": (
+        "The names that your function gives are the same in every process, and the processes share their server "
+        "connections. A name function is not needed at all: with its cache off, asyncpg prepares without a name."
+    ),
+    "names-only": (
+        "Names that differ end the quarrel about names, and not the cache: it runs a statement in the next "
+        "transaction, on a server connection where nobody has prepared it. What remembers prepared statements?"
+    ),
+    "sqlalchemy-cache-only": (
+        "`prepared_statement_cache_size` is SQLAlchemy's own cache. asyncpg has another one: as long as it is on, "
+        "asyncpg gives each statement a name, and every process counts the same names up."
+    ),
+    "nullpool-only": (
+        "`NullPool` opens a connection to the pooler for each checkout. The server connections behind the pooler stay, "
+        "and so do the statements on them: the next process finds its names taken. The pool is not the cause."
+    ),
+    "changes-nothing": (
+        "The engine still prepares statements with names, and remembers them. In transaction mode the server "
+        "connection changes under it, and other processes use the same names. Look at `connect_args`."
+    ),
+}
+
+
+async def judge_engine(make_engine: Any) -> None:
+    """07.1: do 240 jobs of three processes get their rows through two server connections?
+
+    Raises:
+        NotYet: it is wrong, with the reason.
+    """
+    async with lab_with_pooler() as (box, bouncer, url), pooler(box, "session") as other:
+        session_url = other.url_for(box.url)
+
+        async def make() -> AsyncEngine:
+            made: AsyncEngine = await ask(make_engine, url, session_url, given="the two URLs of the check's poolers")
+            return made
+
+        engine = await make()
+        _expect_engine(engine, url, session_url)
+        settings = await _settings_of(engine)
+        counts = await run_in_processes(
+            make, processes=_PROCESSES, jobs=_JOBS, transactions=_TRANSACTIONS, seconds=_SECONDS
+        )
+        if any(row.total_xact_count for row in await other.stats()):
+            _session_mode()
+        if counts.ok < _PROCESSES * _JOBS:
+            _explain(counts, engine, settings)
+        through = sum(row.total_xact_count for row in await bouncer.stats())
+        if through < _PROCESSES * _JOBS * _TRANSACTIONS:
+            raise NotYet(
+                "The jobs ended well, but did not go through the pooler in transaction mode. Hand `url` on to the "
+                "engine unchanged.",
+                misconception="goes-around-the-pooler",
+            )
+
+
+def _expect_engine(engine: object, url: URL, session_url: URL) -> None:
+    if not isinstance(engine, AsyncEngine):
+        raise NotYet(
+            f"`make_engine` gave `{type(engine).__name__}`. Return what `create_async_engine` makes.",
+            misconception="makes-no-engine",
+        )
+    target = engine.url.set(query={})  # options of the driver may stand in the query
+    if target == session_url.set(query={}):
+        _session_mode()
+    if target != url.set(query={}):
+        raise NotYet(
+            "`make_engine` made an engine for another address. Hand `url` on unchanged.",
+            misconception="another-address",
+        )
+
+
+def _session_mode() -> NoReturn:
+    raise NotYet(
+        "That is the pooler in session mode. There a client keeps its server connection as long as it is connected: "
+        "the third client waits for the first two to leave, and nothing is shared. Take `url`, and make the engine "
+        "fit it.",
+        misconception="session-mode-instead",
+    )
+
+
+async def _settings_of(engine: AsyncEngine) -> dict[str, Any]:
+    """What the engine hands to the driver when it connects."""
+    seen: dict[str, Any] = {}
+
+    def look(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+        seen.update(parameters)
+
+    event.listen(engine.sync_engine, "do_connect", look)
+    try:
+        async with using_answer("running a query with your engine"):
+            async with engine.connect() as connection:
+                # The time of the transaction's begin: under AUTOCOMMIT each statement has its own.
+                begins = [await connection.scalar(text("select now()")) for _ in range(2)]
+            # A function may give the same engine again: the processes must not share this one's connections.
+            await engine.dispose()
+    finally:
+        event.remove(engine.sync_engine, "do_connect", look)
+    return seen | {_AUTOCOMMIT: begins[0] != begins[1]}
+
+
+def _explain(counts: JobCounts, engine: AsyncEngine, settings: dict[str, Any]) -> NoReturn:
+    if set(counts.errors) == {UNFINISHED} and not counts.wrong:
+        if counts.error:
+            raise NotYet(
+                f"In a process of its own, your function or its engine failed: `{counts.error}`.",
+                misconception="fails-elsewhere",
+            )
+        raise NotYet(
+            f"The jobs did not end within {_SECONDS:.0f} seconds: something waits. Two server connections serve all "
+            "of them within a few seconds.",
+            misconception="does-not-finish",
+            case=Case(_GIVEN, "all end well", "some never end"),
+        )
+    name = _mistake(engine, settings)
+    got = "wrong rows, without any error, and errors" if counts.wrong else "errors"
+    raise NotYet(_MISTAKES[name], misconception=name, case=Case(_GIVEN, "all end well", got))
+
+
+def _mistake(engine: AsyncEngine, settings: dict[str, Any]) -> str:
+    driver_off, sqlalchemy_off = (
+        str(settings.get(name)) == "0" for name in ("statement_cache_size", "prepared_statement_cache_size")
+    )
+    make_name = settings.get("prepared_statement_name_func")
+    if callable(make_name):
+        if not make_name():
+            return "empty-names"
+        if driver_off and sqlalchemy_off:
+            return "autocommit-with-names" if settings[_AUTOCOMMIT] else "names-repeat"
+        return "names-only"
+    if sqlalchemy_off:
+        return "sqlalchemy-cache-only"
+    return "nullpool-only" if isinstance(engine.sync_engine.pool, NullPool) else "changes-nothing"
