@@ -25,7 +25,7 @@ def find_chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # as long as it is open, playwright's loop runs, and no asynchronous test can
 def browser() -> Iterator[Browser]:
     """A headless Chromium. Skipped where none is installed, but never in CI."""
     path = find_chromium()
