@@ -163,12 +163,18 @@ async def q2(fetch_value: Callable[[AsyncEngine, str], Awaitable[Any]]) -> None:
             # After that: the checks below tell a retry of lost connections from a retry of everything.
             await mistaken(fetch_value, engine, connects)
         await engine.dispose()
+        await _lossy(fetch_value)
+
+
+async def _lossy(fetch_value: Callable[[AsyncEngine, str], Awaitable[Any]]) -> None:
+    """Lose connections on a server that is restarted and stopped; the function gets another engine for it."""
     with clock_stopped():
         server = await PostgresServer.start(max_connections=20)
     try:
         await create_failures(server.url)
         engine = create_async_engine(server.url, pool_size=3, max_overflow=0, pool_timeout=3)
         with Connects(engine) as connects:
+            await healthy(fetch_value, engine, connects)
             await restarted(fetch_value, engine, server, connects)
             await bounded(fetch_value, engine)
             await away(fetch_value, engine, server)

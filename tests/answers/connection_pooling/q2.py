@@ -397,3 +397,22 @@ class Fetch:
 
 
 fetch_value = Fetch()
+
+
+# %% wrong: another-engine | ran on another engine
+# It keeps the first engine that it was given.
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+first = []
+
+
+async def fetch_value(engine, question):
+    first.append(engine)
+    for left in (2, 1, 0):
+        try:
+            async with first[0].connect() as connection:
+                return await connection.scalar(text(question))
+        except DBAPIError as error:
+            if not error.connection_invalidated or not left:
+                raise
