@@ -1,21 +1,25 @@
 """Lesson 09.2: engines whose connections differ from what their settings and their neighbours suggest."""
 
+import asyncio
+import random
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 from sqlalchemy import URL, event, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from course_lib.exercises._tls_lab import TLSLab
+from course_lib.exercises._tls_lab import TLSLab, connect
 from course_lib.exercises.core import Case, NotYet, ask
+from course_lib.exercises.tracebacks import one_line
 from course_lib.servers import FaultProxy
 from course_lib.servers.certificates import Authority, ServerTLS
 from course_lib.servers.interceptor import Interceptor
+
+_BUSY = "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1"
 
 
 @dataclass
@@ -27,7 +31,8 @@ class _Question:
     expected: bool
     got: Any = None
     checkouts: int = 0
-    reached: bool = False  # the answer made a connection through the proxy
+    connects: int = 0
+    reached: bool = False  # the answer made a connection through the proxy that is not the engine's
 
     def wrong(self, misconception: str, message: str, got: str | None = None) -> NotYet:
         case = Case(
@@ -57,55 +62,81 @@ async def judge_question(answer: Callable[[AsyncEngine], Any], lab: TLSLab) -> N
         proxy = await stack.enter_async_context(FaultProxy(url))
         balancer = await stack.enter_async_context(Interceptor(url, certificate, tls_to_server=False))
 
-        async def neighbour(mode: Any) -> None:
-            raw = await asyncpg.connect(
-                host=url.host, port=url.port, user=url.username, password=url.password, database=url.database, ssl=mode
-            )
-            stack.push_async_callback(raw.close)
+        async def neighbours(mode: Any) -> None:
+            """Another program's connections, newer than the engine's: one waits, one is busy."""
+            waiting, busy = await connect(url, mode), await connect(url, mode)
+            task = asyncio.create_task(busy.execute("SELECT pg_sleep(60)"))
+            stack.push_async_callback(_end, waiting, busy, task)
+            for _ in range(400):
+                if await waiting.fetchval(_BUSY, busy.get_server_pid()):
+                    break
+                await asyncio.sleep(0.005)
 
-        async def asked(description: str, engine: AsyncEngine, expected: bool) -> _Question:
-            question = _Question(description, engine, expected)
+        async def asked(question: _Question) -> None:
             before = proxy.counters().accepted
             await _ask(answer, question)
-            question.reached = proxy.counters().accepted > before
+            question.reached = proxy.counters().accepted - before > question.connects
             await _leave_usable(question)
-            return question
 
-        # The first two in this order: as long as nobody has TLS, its rows can't mislead anybody.
-        await neighbour(False)
         questions = {
-            "plain": await asked("one without TLS, on a server that offers it", _engine(url, ssl=False), False),
-            "tls": await asked("one with TLS", _engine(url, ssl=trusted), True),
-            "settings": await asked(
+            "plain": _Question("one without TLS, on a server that offers it", _engine(url, ssl=False), False),
+            "tls": _Question("one with TLS", _engine(url, ssl=trusted), True),
+            "settings": _Question(
                 "one with `ssl=prefer` in its URL, on a server without TLS",
                 _engine(lab.plain.update_query_dict({"ssl": "prefer"})),
                 False,
             ),
-            "default": await asked(
+            "default": _Question(
                 "one whose settings say nothing about TLS, on a server that offers it", _engine(url), True
             ),
-            "proxy": await asked("one with TLS behind a proxy", _engine(proxy.url, ssl=trusted), True),
-            "balancer": await asked(
+            "proxy": _Question("one with TLS behind a proxy", _engine(proxy.url, ssl=trusted), True),
+            "balancer": _Question(
                 "one with TLS as far as a load balancer, which goes on in plain text",
                 _engine(balancer.url, ssl=trusted),
                 False,
             ),
+            "crowded": _Question(
+                "one without TLS, while another program has connections with it", _engine(url, ssl=False), False
+            ),
+            "outnumbered": _Question(
+                "one with TLS, while another program has connections without it", _engine(url, ssl=trusted), True
+            ),
         }
-        await neighbour(trusted)
-        questions["crowded"] = await asked(
-            "one without TLS, while another program has a connection with it", _engine(url, ssl=False), False
-        )
+        first, *crowds = (questions[name] for name in ("plain", "crowded", "outnumbered"))
+        stack.callback((await connect(url, False)).terminate)
+        await asked(first)  # before anybody has TLS, so that no row but its own can mislead it
+        others = [each for each in questions.values() if each is not first and each not in crowds]
+        random.shuffle(others)  # a list of answers in the right order is no answer
+        for question in others:
+            await asked(question)
+        for question in crowds:
+            async with question.engine.connect():
+                pass  # its connection waits in the pool, older than the neighbours
+            await neighbours(False if question.expected else trusted)
+            await asked(question)
         _judge(questions)
+
+
+async def _end(waiting: Any, busy: Any, task: "asyncio.Task[Any]") -> None:
+    """End both, and wait until the busy one's row is gone: it would mislead the next check."""
+    await waiting.fetchval("SELECT pg_terminate_backend($1, 2000)", busy.get_server_pid())
+    await asyncio.gather(task, return_exceptions=True)
+    busy.terminate()
+    await waiting.close()
 
 
 async def _ask(answer: Any, question: _Question) -> None:
     engine = question.engine
     pool = engine.pool
 
-    def count(*_: Any) -> None:
+    def checked_out(*_: Any) -> None:
         question.checkouts += 1
 
-    event.listen(engine.sync_engine, "checkout", count)
+    def connected(*_: Any) -> None:
+        question.connects += 1
+
+    event.listen(engine.sync_engine, "checkout", checked_out)
+    event.listen(engine.sync_engine, "connect", connected)
     try:
         question.got = await ask(answer, engine, given=f"is_encrypted(engine), where engine is {question.description}")
     except PoolTimeout:
@@ -116,7 +147,8 @@ async def _ask(answer: Any, question: _Question) -> None:
             "a time-out of the pool",
         ) from None
     finally:
-        event.remove(engine.sync_engine, "checkout", count)
+        event.remove(engine.sync_engine, "checkout", checked_out)
+        event.remove(engine.sync_engine, "connect", connected)
     got = question.got
     if type(got) is not bool:
         raise question.wrong(*_no_bool(got))
@@ -136,8 +168,16 @@ async def _ask(answer: Any, question: _Question) -> None:
 
 
 async def _leave_usable(question: _Question) -> None:
-    async with question.engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
+    try:
+        async with question.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except Exception as error:
+        raise question.wrong(
+            "leaves-a-broken-connection",
+            "After your function the engine's next connection fails. Close nothing that belongs to the pool; give the "
+            "connection back as it was.",
+            one_line(error),
+        ) from None
     await question.engine.dispose()
 
 
@@ -163,14 +203,27 @@ def _judge(questions: dict[str, _Question]) -> None:
             "The server was not asked. Settings say what was wanted; what came of it, the server knows. Borrow a "
             "connection of the engine and ask `pg_stat_ssl`.",
         )
-    if not used:
+    if not used or (reached and wrong is not None):
         raise shown.wrong(
             "opens-its-own-connection",
             "Your function opens a connection of its own. The engine's may be made with other settings: ask on one of "
             "those, with `engine.connect()`.",
         )
+    passed_over = next((each for each in questions.values() if not each.checkouts), None)
+    if passed_over is not None:
+        raise passed_over.wrong(
+            "remembers-an-answer",
+            "Your function borrowed no connection of this engine. What it saw on another engine with the same URL "
+            "says nothing about this one: ask each time.",
+        )
     if wrong is None:
         return
+    if not right["settings"]:
+        raise questions["settings"].wrong(
+            "true-without-any-tls",
+            "`True`, on a server that has no TLS at all: there, the column `ssl` is `False` in each row of "
+            "`pg_stat_ssl`. Return what it says for your own backend, not what the settings ask for.",
+        )
     if len({each.got for each in questions.values()}) == 1 and not right["tls"]:
         raise shown.wrong(
             "never-true",
@@ -183,12 +236,12 @@ def _judge(questions: dict[str, _Question]) -> None:
             "`True`, on a connection in plain text. That the server can do TLS (`show ssl`) does not mean that this "
             "connection uses it. Ask `pg_stat_ssl` for the row of your own backend.",
         )
-    if not right["crowded"] or not right["tls"] or not right["default"]:
-        name = next(each for each in ("crowded", "tls", "default") if not right[each])
+    crowded = ("crowded", "outnumbered", "tls", "default")
+    if name := next((each for each in crowded if not right[each]), None):
         raise questions[name].wrong(
             "looks-at-other-backends",
-            "That is the answer of another connection: `pg_stat_ssl` has a row for each of the server's. Take the one "
-            "with `pid = pg_backend_pid()`.",
+            "That is not what the server says about this connection. `pg_stat_ssl` has a row for each of the server's "
+            "connections: take the one with `pid = pg_backend_pid()`.",
         )
     if not right["balancer"]:
         raise questions["balancer"].wrong(

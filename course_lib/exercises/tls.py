@@ -54,6 +54,7 @@ async def q1(tls_argument: Callable[[str], Any]) -> None:
         second_file = lab.file_of(second, f"{secrets.token_hex(4)}.pem")
         before = tls_variables()
         first = await _argument(tls_argument, first_file)
+        more = trusts_others(first, first_file)
         other = await _argument(tls_argument, second_file)
         _unchanged(before)
         found = {NO_TLS: await lab.outcome(first, without_tls=True)}
@@ -66,15 +67,20 @@ async def q1(tls_argument: Callable[[str], Any]) -> None:
         ):
             await lab.present(certificate)
             found[name] = await lab.outcome(first)
-        judge_context(first, found, trusts_others=trusts_others(first, first_file))
+        judge_context(first, found, trusts_others=more)
         await lab.present(second.server_certificate())
-        if (await lab.outcome(other))[0] == REFUSED or (await lab.outcome(first))[0] != REFUSED:
-            raise NotYet(
-                "Called with two files, your function does not keep them apart: each value has to trust its own file "
-                "and no other. Make a new context in each call.",
-                misconception="shares-one-context",
-            )
+        await _keep_apart(lab, first, other)
         await _must_fail(tls_argument, lab, "tls_argument({})")
+
+
+async def _keep_apart(lab: TLSLab, first: Any, other: Any) -> None:
+    """The server shows a certificate of the second file's authority: it counts for the second value alone."""
+    if (await lab.outcome(other))[0] == REFUSED or (await lab.outcome(first))[0] != REFUSED:
+        raise NotYet(
+            "Called with two files, your function does not keep them apart: each value has to trust its own file "
+            "and no other. Make a new context in each call.",
+            misconception="shares-one-context",
+        )
 
 
 async def _argument(answer: Any, ca_file: str) -> Any:
@@ -111,7 +117,7 @@ async def q2(is_encrypted: Callable[[AsyncEngine], Any]) -> None:
         "Four words can be handed over as they are. The two that verify need a file, and a word can't carry one: make "
         "a context. What do these two differ in?",
         "`context = ssl.create_default_context(cafile=ca_file)`, then `context.check_hostname = sslmode == "
-        "'verify-full'`. Before that, `raise ValueError(…)` for other words and for a missing file.",
+        "'verify-full'`. Before that, `raise ValueError(…)` for other words and where there is no `ca_file`.",
     ),
     seconds=20,
 )
@@ -135,8 +141,6 @@ async def q3(ssl_argument: Callable[..., Any]) -> str | None:
                 )
         if all(value is None for value in returned.values()):
             raise NotYet("Your function returns `None` for every mode.", misconception="returns-nothing")
-        second_file = lab.file_of(second, f"{secrets.token_hex(4)}.pem")
-        other = await ask(ssl_argument, "verify-full", second_file, given="ssl_argument('verify-full', another_file)")
         _unchanged(before)
         found: dict[str, dict[str, tuple[str, Exception | None]]] = {mode: {} for mode in EXPECTED}
         for server, certificate in (
@@ -155,17 +159,15 @@ async def q3(ssl_argument: Callable[..., Any]) -> str | None:
             for mode, outcome in zip(modes, await asyncio.gather(*outcomes), strict=True):
                 found[mode][server] = outcome
         judge_modes(returned, found)
-        if (await lab.outcome(other))[0] == REFUSED:
-            raise NotYet(
-                "Called with a second file, your function returns a value that does not trust it. Make a new context "
-                "in each call.",
-                misconception="shares-one-context",
-            )
         if any(trusts_others(returned[mode], ca_file) for mode in VERIFYING):
             raise NotYet(
                 "Other authorities are trusted beside the file: a context has loaded more than `ca_file`.",
                 misconception="trusts-public-authorities",
             )
+        second_file = lab.file_of(second, f"{secrets.token_hex(4)}.pem")
+        other = await ask(ssl_argument, "verify-full", second_file, given="ssl_argument('verify-full', another_file)")
+        _unchanged(before)
+        await _keep_apart(lab, returned["verify-full"], other)
         if None in returned.values():
             raise NotYet(
                 "`None` says nothing to asyncpg: it takes the word in the environment variable PGSSLMODE, and "
@@ -177,7 +179,7 @@ async def q3(ssl_argument: Callable[..., Any]) -> str | None:
 
 
 async def _judge_refusals(ssl_argument: Callable[..., Any], ca_file: str) -> str | None:
-    known = ("verify", "")
+    known = ("verify", "prefe", "")
     for mode in (*known, *(word + secrets.token_hex(3) for word in ("verify-", "require", "prefer", "disable", ""))):
         shown = repr(mode) if mode in known else "another word"
         await _must_raise(ssl_argument, mode, ca_file, f"ssl_argument({shown}, ca_file)", "guesses-unknown-modes")
@@ -211,18 +213,20 @@ async def _must_fail(answer: Any, lab: TLSLab, given: str, *before: str) -> None
         (broken, "holds no certificate", "hides-a-broken-file"),
     ):
         call = given.format(repr(path.name))
+        came_out = False
         try:
             await ask(answer, *before, str(path), given=call)
         except NotYet:
             raise
         except Exception:
-            continue  # the error came out, as it should
-        raise NotYet(
-            f"The file {said} and nothing was raised. A program with a wrong file should fail at its start, and say "
-            "so: let the error out, and put nothing weaker in its place.",
-            misconception=misconception,
-            case=Case(given=call, expected="an exception", got="a value"),
-        )
+            came_out = True
+        if not came_out:
+            raise NotYet(
+                f"The file {said} and nothing was raised. A program with a wrong file should fail at its start, and "
+                "say so: let the error out, and put nothing weaker in its place.",
+                misconception=misconception,
+                case=Case(given=call, expected="an exception", got="a value"),
+            )
 
 
 async def _must_raise(answer: Any, mode: str, ca_file: str | None, given: str, misconception: str) -> None:

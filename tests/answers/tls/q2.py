@@ -88,7 +88,7 @@ async def is_encrypted(engine):
         return bool(await connection.scalar(text("select count(*) from pg_stat_ssl where ssl")))
 
 
-# %% wrong: looks-at-other-backends | Take the one with
+# %% wrong: looks-at-other-backends | take the one with
 from sqlalchemy import text
 
 
@@ -199,3 +199,149 @@ from sqlalchemy import text
 async def is_encrypted(engine):
     async with engine.connect() as connection:
         return await connection.scalar(text("select ssl from pg_ssl"))
+
+
+# %% right: built with Core, on a derived engine
+from sqlalchemy import column, func, select, table
+
+
+async def is_encrypted(engine):
+    view = table("pg_stat_ssl", column("ssl"), column("pid"))
+    question = select(view.c.ssl).where(view.c.pid == func.pg_backend_pid())
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        return (await connection.execute(question)).scalar_one_or_none() is True
+
+
+# %% right: the function behind the view, in run_sync
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    def ask(connection):
+        return connection.execute(text("select ssl from pg_stat_get_activity(pg_backend_pid())")).scalar()
+
+    async with engine.begin() as connection:
+        return await connection.run_sync(ask)
+
+
+# %% right: a sync function that gives a coroutine, joined
+from sqlalchemy import text
+
+
+def is_encrypted(engine):
+    async def ask():
+        question = "select cipher is not null from pg_stat_activity join pg_stat_ssl using (pid) where pid = pg_backend_pid()"
+        async with engine.connect() as connection:
+            return (await connection.exec_driver_sql(question)).scalar_one()
+
+    return ask()
+
+
+# %% right: by the server's view of the client's port
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    async with engine.connect() as connection:
+        found = "select ssl from pg_stat_ssl join pg_stat_activity using (pid) where client_port = inet_client_port()"
+        return await connection.scalar(text(found))
+
+
+# %% right: gives up its connection for good
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    async with engine.connect() as connection:
+        found = await connection.scalar(text("select ssl from pg_stat_ssl where pid = pg_backend_pid()"))
+        await connection.invalidate()
+        return found
+
+
+# %% right: streamed
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    async with engine.connect() as connection:
+        async with connection.stream(text("select ssl from pg_stat_ssl where pid = pg_backend_pid()")) as rows:
+            async for row in rows:
+                return row.ssl
+
+
+# %% wrong: looks-at-other-backends | take the one with
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    newest = "select ssl from pg_stat_ssl join pg_stat_activity using (pid) where client_port is not null order by backend_start desc limit 1"
+    async with engine.connect() as connection:
+        return await connection.scalar(text(newest))
+
+
+# %% wrong: looks-at-other-backends | take the one with
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    active = "select bool_or(ssl) from pg_stat_ssl join pg_stat_activity using (pid) where state = 'active'"
+    async with engine.connect() as connection:
+        return await connection.scalar(text(active))
+
+
+# %% wrong: looks-at-other-backends | take the one with
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    async with engine.connect() as connection:
+        return bool(await connection.scalar(text("select ssl from pg_stat_ssl order by pid desc")))
+
+
+# %% wrong: true-without-any-tls | no TLS at all
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+    return "ssl" in engine.url.query
+
+
+# %% wrong: remembers-an-answer | ask each time
+from sqlalchemy import text
+
+known = {}
+
+
+async def is_encrypted(engine):
+    key = str(engine.url)
+    if key not in known:
+        async with engine.connect() as connection:
+            known[key] = await connection.scalar(text("select ssl from pg_stat_ssl where pid = pg_backend_pid()"))
+    return known[key]
+
+
+# %% error: connection
+from sqlalchemy import text
+
+
+async def is_encrypted(engine):
+    async with engine.connect() as connection:
+        found = await connection.scalar(text("select ssl from pg_stat_ssl where pid = pg_backend_pid()"))
+        raw = await connection.get_raw_connection()
+        await raw.driver_connection.close()
+        return found
+
+
+# %% wrong: opens-its-own-connection | a connection of its own
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def is_encrypted(engine):
+    async with engine.connect() as connection:
+        await connection.execute(text("select 1"))
+    other = create_async_engine(engine.url)
+    async with other.connect() as connection:
+        return await connection.scalar(text("select ssl from pg_stat_ssl where pid = pg_backend_pid()"))

@@ -265,3 +265,209 @@ def ssl_argument(sslmode, ca_file=None):
 # %% wrong: returns-an-unknown-word | It knows disable, allow, prefer
 def ssl_argument(sslmode, ca_file=None):
     return sslmode.replace("verify-", "")
+
+
+# %% right: pydantic decides about the words
+import ssl
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+words = TypeAdapter(Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])
+
+
+def ssl_argument(sslmode, ca_file=None, /):
+    mode = words.validate_python(sslmode)
+    if not mode.startswith("verify"):
+        return mode
+    if not ca_file:
+        raise ValueError("no file")
+    context = ssl.create_default_context(cafile=ca_file)
+    context.check_hostname = mode.endswith("full")
+    return context
+
+
+# %% right: asyncpg's own refusal is a ValueError too
+import ssl
+
+import asyncpg
+from asyncpg.connect_utils import SSLMode
+
+
+async def ssl_argument(mode, file=None):
+    try:
+        parsed = SSLMode[mode.replace("-", "_")]
+    except KeyError:
+        raise asyncpg.ClientConfigurationError("no mode") from None
+    if parsed <= SSLMode.require:
+        return parsed
+    if file is None:
+        raise UnicodeError("no file")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = parsed is SSLMode.verify_full
+    context.load_verify_locations(file)
+    return context
+
+
+# %% right: a callable object, words in any case
+import ssl
+from pathlib import Path
+
+
+class Modes:
+    def __call__(self, sslmode: str, ca_file=None):
+        mode = sslmode.strip().lower()
+        if mode in {"disable"}:
+            return False
+        if mode in {"allow", "prefer", "require"}:
+            return mode
+        if mode in {"verify-ca", "verify-full"}:
+            if ca_file is None:
+                raise ValueError
+            context = ssl.create_default_context(cadata=Path(ca_file).read_text())
+            context.check_hostname = mode == "verify-full"
+            return context
+        raise ValueError(sslmode)
+
+
+ssl_argument = Modes()
+
+
+# %% wrong: hides-a-missing-file | nothing weaker in its place
+import ssl
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode in ("disable", "allow", "prefer", "require"):
+        return sslmode
+    if sslmode not in ("verify-ca", "verify-full") or not ca_file:
+        raise ValueError("no")
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError:
+        return "require"
+    context.check_hostname = sslmode == "verify-full"
+    return context
+
+
+# %% wrong: shares-one-context | counts for both
+import ssl
+
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode in ("disable", "allow", "prefer", "require"):
+        return sslmode
+    if sslmode not in ("verify-ca", "verify-full") or not ca_file:
+        raise ValueError("no")
+    context.load_verify_locations(ca_file)
+    context.check_hostname = sslmode == "verify-full"
+    return context
+
+
+# %% wrong: shares-one-context | does not keep them apart
+import functools
+import ssl
+
+first = {}
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode in ("disable", "allow", "prefer", "require"):
+        return sslmode
+    if sslmode not in ("verify-ca", "verify-full") or not ca_file:
+        raise ValueError("no")
+    if sslmode not in first:
+        first[sslmode] = ssl.create_default_context(cafile=ca_file)
+        first[sslmode].check_hostname = sslmode == "verify-full"
+    return first[sslmode]
+
+
+# %% wrong: trusts-public-authorities | beside the file
+import ssl
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode in ("disable", "allow", "prefer", "require"):
+        return sslmode
+    if sslmode not in ("verify-ca", "verify-full") or not ca_file:
+        raise ValueError("no")
+    context = ssl.create_default_context()
+    context.load_verify_locations(ca_file)
+    context.check_hostname = sslmode == "verify-full"
+    return context
+
+
+# %% wrong: accepts-expired | dates
+import ssl
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode in ("disable", "allow", "prefer", "require"):
+        return sslmode
+    if sslmode not in ("verify-ca", "verify-full") or not ca_file:
+        raise ValueError("no")
+    context = ssl.create_default_context(cafile=ca_file)
+    context.check_hostname = sslmode == "verify-full"
+    if sslmode == "verify-ca":
+        context.verify_flags |= ssl.VerifyFlags(0x200000)
+    return context
+
+
+# %% wrong: changes-the-environment | and change nothing else
+import os
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode not in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"):
+        raise ValueError("no")
+    if ca_file:
+        os.environ["PGSSLROOTCERT"] = ca_file
+    elif sslmode.startswith("verify"):
+        raise ValueError("no")
+    return sslmode
+
+
+# %% wrong: guesses-unknown-modes | a typing mistake decides about safety
+import ssl
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode.startswith(("disable", "allow", "prefer", "require")):
+        return next(word for word in ("disable", "allow", "prefer", "require") if sslmode.startswith(word))
+    if sslmode not in ("verify-ca", "verify-full") or not ca_file:
+        raise ValueError("no")
+    context = ssl.create_default_context(cafile=ca_file)
+    context.check_hostname = sslmode == "verify-full"
+    return context
+
+
+# %% wrong: guesses-unknown-modes | a typing mistake decides about safety
+import ssl
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode and sslmode in "disable allow prefer require":
+        return "require" if sslmode == "require" else "prefer" if sslmode == "prefer" else "allow" if sslmode == "allow" else False
+    if sslmode not in ("verify-ca", "verify-full") or not ca_file:
+        raise ValueError("no")
+    context = ssl.create_default_context(cafile=ca_file)
+    context.check_hostname = sslmode == "verify-full"
+    return context
+
+
+# %% wrong: leaves-it-to-the-environment | PGSSLMODE
+import ssl
+
+
+def ssl_argument(sslmode, ca_file=None):
+    if sslmode in ("disable", "allow", "require"):
+        return sslmode
+    if sslmode == "prefer":
+        return None
+    if sslmode not in ("verify-ca", "verify-full") or not ca_file:
+        raise ValueError("no")
+    context = ssl.create_default_context(cafile=ca_file)
+    context.check_hostname = sslmode == "verify-full"
+    return context
