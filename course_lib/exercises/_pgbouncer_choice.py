@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from course_lib.exercises.core import Case, NotYet, ask
@@ -65,6 +65,14 @@ def _without_lifetimes(each: Deployment) -> str:
     return "pool" if each.processes * each.pool_limit <= each.budget else "pooler"
 
 
+def _pooler_first(each: Deployment) -> str:
+    return "pooler" if each.processes * each.pool_limit > each.budget else right(each)
+
+
+def _minute_is_short(each: Deployment) -> str:
+    return "pooler" if each.lifetime == _SHORT and not each.keeps_session else right(each)
+
+
 def _fitting(fits: Callable[[Deployment], bool]) -> Rule:
     def rule(each: Deployment) -> str:
         found = right(each)
@@ -114,6 +122,17 @@ _MISTAKES: tuple[tuple[str, Rule, str], ...] = (
         "Pools that use exactly the budget still fit: a pooler is for what exceeds it.",
     ),
     (
+        "fit-before-session",
+        _pooler_first,
+        "The question about the session comes first: a program that relies on one session does not work through a "
+        "pooler in transaction mode, whether the pools fit the budget or not.",
+    ),
+    (
+        "a-minute-is-short",
+        _minute_is_short,
+        "The lesson's line is: less than 60 seconds. A process that lives for 60 seconds is on the other side of it.",
+    ),
+    (
         "direct-where-a-pool-fits",
         lambda each: "direct" if right(each) == "pool" else right(each),
         "Without a pool each request pays for a new connection, and nothing limits how many there are. Where the "
@@ -129,8 +148,9 @@ async def judge_choice(choose: Any) -> None:
         NotYet: it is wrong, with the reason.
     """
     cases = [*SIX, *_more()]
-    got = [await _ask(choose, each) for each in cases]
     wanted = [right(each) for each in cases]
+    # It gets copies: what it changes in one of them changes nothing here.
+    got = [await _ask(choose, replace(each)) for each in cases]
     if got == wanted:
         return
     index = next(number for number, pair in enumerate(zip(got, wanted, strict=True)) if pair[0] != pair[1])
@@ -138,10 +158,17 @@ async def judge_choice(choose: Any) -> None:
     for name, rule, message in _MISTAKES:
         if got == [rule(each) for each in cases]:
             raise NotYet(message, misconception=name, case=case)
+    renamed = [await _ask(choose, replace(each, name="a program")) for each in SIX]
+    if renamed != got[: len(SIX)]:
+        raise NotYet(
+            "The answer for a deployment changes with its name. Decide by the other fields, in the order of the rule.",
+            misconception="decides-by-name",
+            case=case,
+        )
     if got[: len(SIX)] == wanted[: len(SIX)]:
         raise NotYet(
-            "Right for the six deployments of the lesson, and wrong for another one. Decide by the fields, in the "
-            "order of the rule, not by the name.",
+            "Right for the six deployments of the lesson, and wrong for another one. Put its fields into the three "
+            "questions, in their order, and compare with what your function does.",
             misconception="knows-only-the-six",
             case=case,
         )
@@ -173,5 +200,6 @@ def _more() -> list[Deployment]:
         found.append(Deployment("a service", 30 + processes, 3, 29 + processes, _DAY))
         found.append(Deployment("a service", 2, 10 + limit, 9 + limit, _DAY))
         found.append(Deployment("a function", processes, limit, need + rng.randint(0, 9), rng.choice((0.5, 59.0))))
+        found.append(Deployment("workers", processes, limit, need - 1, _DAY, keeps_session=True))
         found.append(Deployment("a worker", 1, limit, limit, rng.choice((5.0, _DAY)), keeps_session=True))
     return found

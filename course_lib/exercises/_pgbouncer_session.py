@@ -1,23 +1,30 @@
 """The check of exercise 07.3: code that relies on nothing but its own transaction."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Coroutine
 from decimal import Decimal
 from typing import Any, NoReturn
 
-import asyncpg
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from course_lib.exercises._pgbouncer_lab import lab_with_pooler
+from course_lib.exercises._pgbouncer_watch import (
+    SERVERS,
+    direct,
+    end_all,
+    rivals,
+    saw_sleepers,
+    session_locks,
+    settings,
+    temporary_tables,
+)
 from course_lib.exercises.core import Case, NotYet, ask
 from course_lib.exercises.lab import Lab
+from course_lib.pools.processes import in_processes
 
-_SERVERS = 3
-_RIVALS = 4
-_CALLERS = 6
+_CALLERS, _PROCESSES = 6, 3
+_SLOW = 0.6  # seconds
 _PATIENCE = 4.0  # seconds; a right answer needs a tenth
 _SHOP = "create table invoice (last int not null); insert into invoice values (0)"
 _UNDEFINED_TABLE, _DUPLICATE_TABLE, _CANCELLED = "42P01", "42P07", "57014"
@@ -29,61 +36,78 @@ async def judge_session_state(slow_query: Any, next_number: Any, total: Any) -> 
     Raises:
         NotYet: one of them is wrong, with the reason.
     """
-    async with lab_with_pooler(size=_SERVERS) as (box, _, url):
-        async with _direct(box.url) as shop:
+    async with lab_with_pooler(size=SERVERS) as (box, _, url):
+        async with direct(box.url) as shop:
             await shop.execute(_SHOP)
-        engine = create_async_engine(url, pool_size=_CALLERS, connect_args={"statement_cache_size": 0})
+        engine = _engine(url)
         try:
-            async with _rivals(url):
-                await _judge_limit(slow_query, engine, url)
-                await _judge_numbers(next_number, engine, box)
+            async with rivals(url):
+                # Connected before: to log in is no part of a limit that a client keeps itself.
+                await _together(_connect(engine) for _ in range(_CALLERS))
+                before = await settings(url)
+                await _judge_limit(slow_query, engine, box, url)
+                await _judge_numbers(next_number, engine, box, url)
                 await _judge_totals(total, engine, box)
+                left = sorted({name for name, _ in await settings(url) - before})
+                if left:
+                    raise NotYet(
+                        f"A setting stays on server connections that other clients get next: `{left[0]}`. `SET LOCAL` "
+                        "ends with the transaction.",
+                        misconception="set-leaks",
+                    )
         finally:
             await engine.dispose()
 
 
-async def _judge_limit(slow_query: Any, engine: AsyncEngine, url: URL) -> None:
-    quick = await _all(ask(slow_query, engine, 0.0, given="seconds=0") for _ in range(_CALLERS))
-    _raise_first(quick)
-    slow = await _all(ask(slow_query, engine, 1.0, given="seconds=1") for _ in range(_CALLERS))
-    left = await _settings(url, "statement_timeout")
-    if left != {"0"}:
+def _engine(url: URL) -> AsyncEngine:
+    return create_async_engine(url, pool_size=_CALLERS, connect_args={"statement_cache_size": 0})
+
+
+async def _connect(engine: AsyncEngine) -> None:
+    async with engine.connect():
+        await asyncio.sleep(0.05)  # together: each has a connection of its own
+
+
+async def _judge_limit(slow_query: Any, engine: AsyncEngine, box: Lab, url: URL) -> None:
+    _raise_first(await _together(ask(slow_query, engine, 0.0, given="seconds=0") for _ in range(_CALLERS)))
+    slow, asleep = await asyncio.gather(
+        _together(ask(slow_query, engine, _SLOW, given=f"seconds={_SLOW}") for _ in range(_CALLERS)),
+        saw_sleepers(box.url),
+    )
+    left = {value for name, value in await settings(url) if name == "statement_timeout"}
+    if left:
         raise NotYet(
             "After `slow_query` its limit stays on server connections that other clients get next: their slow queries "
             "are cancelled too. `SET LOCAL` ends with the transaction.",
             misconception="set-leaks",
-            case=Case("`show statement_timeout` of another client", "0", ", ".join(sorted(left - {"0"}))),
+            case=Case("`show statement_timeout` of another client", "0", ", ".join(sorted(left))),
         )
-    if any(each is None for each in slow):
+    if not asleep:
+        _raise_first([each for each in slow if not isinstance(each, TimeoutError)])
         raise NotYet(
-            "A query of one second ran to its end, or nobody was told that it was cancelled. The limit has to be set "
-            "in the transaction that runs the query, and its error has to reach the caller.",
-            misconception="limit-in-another-transaction",
-            case=Case("slow_query(engine, 1.0)", "an error after 0.2 s", "no error"),
+            "`slow_query` did not sleep in the database: nothing ran there when it was called with 0.6 seconds.",
+            misconception="does-not-sleep",
         )
-    for error in slow:
-        if not isinstance(error, TimeoutError) and _state(error) != _CANCELLED:
-            _raise_first([error])
+    if not all(isinstance(each, BaseException) for each in slow):
+        raise NotYet(
+            f"A query of {_SLOW} seconds ran to its end, or nobody was told that it was cancelled. The limit has to be "
+            "set in the transaction that runs the query, and its error has to reach the caller.",
+            misconception="limit-in-another-transaction",
+            case=Case(f"slow_query(engine, {_SLOW})", "an error after 0.2 s", "no error"),
+        )
+    _raise_first([error for error in slow if not isinstance(error, TimeoutError) and _state(error) != _CANCELLED])
 
 
-async def _judge_numbers(next_number: Any, engine: AsyncEngine, box: Lab) -> None:
+async def _judge_numbers(next_number: Any, engine: AsyncEngine, box: Lab, url: URL) -> None:
     calls = [asyncio.ensure_future(ask(next_number, engine, given="six callers at once")) for _ in range(_CALLERS)]
     done, waiting = await asyncio.wait(calls, timeout=_PATIENCE)
-    async with _direct(box.url) as shop:
-        locks = await shop.fetchval(
-            "select count(*) from pg_locks where locktype = 'advisory' and database = "
-            "(select oid from pg_database where datname = current_database())"
-        )
-        if locks or waiting:
-            # They wait for a lock that nobody can release: end them from outside.
-            await shop.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity "
-                "where datname = current_database() and pid <> pg_backend_pid()"
-            )
+    locked = await session_locks(box.url)
+    if locked or waiting:
+        await end_all(box.url)  # they wait for a lock that nobody can release: end them from outside
     for call in waiting:
         call.cancel()
     await asyncio.wait(calls, timeout=1)
-    if locks:
+    if locked:
         _lock_left()
     if waiting:
         _waits()
@@ -91,20 +115,47 @@ async def _judge_numbers(next_number: Any, engine: AsyncEngine, box: Lab) -> Non
     numbers = [call.result() for call in done]
     if any(type(number) is not int for number in numbers):
         raise NotYet("`next_number` returns the number that it took, an `int`.", misconception="wrong-answer")
-    if sorted(numbers) != list(range(1, _CALLERS + 1)):
+    if len(set(numbers)) < _CALLERS:
         raise NotYet(
             "Two callers took the same number: the lock is gone before the number is written. A lock of one "
             "transaction guards only what happens in that transaction.",
             misconception="lock-released-early",
             case=Case("six callers at once", "1, 2, 3, 4, 5, 6", "a number twice"),
         )
+    if sorted(numbers) != list(range(1, _CALLERS + 1)):
+        got = ", ".join(str(each) if abs(each) < 10**9 else "a huge number" for each in sorted(numbers))
+        raise NotYet(
+            "`next_number` returns 1, 2, 3, … without a gap: one more than what `invoice` held.",
+            misconception="wrong-answer",
+            case=Case("six callers at once", "1, 2, 3, 4, 5, 6", got),
+        )
+    await _judge_numbers_of_processes(next_number, url)
+
+
+async def _judge_numbers_of_processes(next_number: Any, url: URL) -> None:
+    async def six_more() -> dict[str, Any]:
+        engine = _engine(url)
+        async with asyncio.timeout(_PATIENCE):
+            return {"numbers": await asyncio.gather(*(ask(next_number, engine) for _ in range(_CALLERS)))}
+
+    told = await in_processes([six_more] * _PROCESSES, seconds=_PATIENCE)
+    numbers = [number for each in told for number in each.get("numbers", ())]
+    wanted = range(_CALLERS + 1, _CALLERS + 1 + _PROCESSES * _CALLERS)
+    if sorted(numbers) != list(wanted):
+        error = next((each["error"] for each in told if "error" in each), "")
+        raise NotYet(
+            "With callers in one process all numbers were right; with three processes at once they are not. What is "
+            "kept in Python (a counter, an `asyncio.Lock`) belongs to one process. Let the database do it.",
+            misconception="guards-one-process",
+            case=Case("three processes, six callers each", "7 to 24", error or "a number twice, or missing"),
+        )
 
 
 def _lock_left() -> NoReturn:
     raise NotYet(
-        "A session lock stayed behind. The unlock comes in another transaction, so it may reach another server "
-        "connection, one that does not have the lock; then everybody waits for it. `pg_advisory_xact_lock` is released "
-        "with the transaction.",
+        "A session lock stayed behind. It belongs to the server connection, and whoever gets that one next has it; an "
+        "unlock in another transaction may reach a connection that does not have it. Then everybody waits for it. "
+        "`pg_advisory_xact_lock` is released with the transaction.",
         misconception="lock-left",
     )
 
@@ -114,7 +165,7 @@ async def _judge_totals(total: Any, engine: AsyncEngine, box: Lab) -> None:
     for _ in range(3):
         results = await _together(ask(total, engine, list(each), given=f"amounts={each}") for each in baskets)
         states = {_state(each) for each in results if isinstance(each, BaseException)}
-        if _DUPLICATE_TABLE in states or await _temporary_tables(box):
+        if _DUPLICATE_TABLE in states or await temporary_tables(box.url):
             raise NotYet(
                 "The temporary table stays on its server connection after `total` has returned, and the next caller "
                 "who gets that connection finds it there. `ON COMMIT DROP` ends it with its transaction.",
@@ -129,15 +180,15 @@ async def _judge_totals(total: Any, engine: AsyncEngine, box: Lab) -> None:
         _raise_first([each for each in results if isinstance(each, BaseException)])
         for basket, found in zip(baskets, results, strict=True):
             # PostgreSQL's sum of a bigint column is a numeric, which arrives as a Decimal.
-            is_number = isinstance(found, int | Decimal) and not isinstance(found, bool)
-            if not is_number or int(found) != sum(basket):
+            is_number = type(found) is int or (type(found) is Decimal and found.is_finite())
+            if not is_number or found != sum(basket):
                 raise NotYet(
                     "`total` returns the sum of the amounts, 0 for none, whoever else calls it at the same time.",
                     misconception="wrong-answer",
                     case=Case(
                         f"amounts={basket}",
                         repr(sum(basket)),
-                        str(found) if is_number or found is None else f"an object of type `{type(found).__name__}`",
+                        _shown(found) if is_number or found is None else f"an object of type `{type(found).__name__}`",
                     ),
                 )
 
@@ -162,10 +213,6 @@ def _waits() -> NoReturn:
     )
 
 
-async def _all(calls: Any) -> list[BaseException | None]:
-    return [each if isinstance(each, BaseException) else None for each in await _together(calls)]
-
-
 async def _as_value(call: Coroutine[Any, Any, Any] | Awaitable[Any]) -> Any:
     try:
         return await call
@@ -173,10 +220,10 @@ async def _as_value(call: Coroutine[Any, Any, Any] | Awaitable[Any]) -> Any:
         return error
 
 
-def _raise_first(errors: list[BaseException | None]) -> None:
-    for error in errors:
-        if error is not None:
-            raise error
+def _raise_first(results: list[Any]) -> None:
+    for each in results:
+        if isinstance(each, BaseException):
+            raise each
 
 
 def _state(error: BaseException | None) -> str:
@@ -189,50 +236,8 @@ def _state(error: BaseException | None) -> str:
     return ""
 
 
-@asynccontextmanager
-async def _direct(url: URL) -> AsyncIterator[Any]:
-    """A connection of the driver itself, with no prepared statements."""
-    connection = await asyncpg.connect(
-        url.set(drivername="postgresql").render_as_string(hide_password=False), ssl=False, statement_cache_size=0
-    )
-    try:
-        yield connection
-    finally:
-        connection.terminate()
-
-
-@asynccontextmanager
-async def _rivals(url: URL) -> AsyncIterator[None]:
-    """Other clients with short transactions: whoever gives a server connection back gets another one next."""
-
-    async def rival() -> None:
-        async with _direct(url) as connection:
-            while True:
-                # Whatever the answer does to the server connections, the others go on.
-                with contextlib.suppress(asyncpg.PostgresError):
-                    await connection.execute("select pg_sleep(0.003)")
-                await asyncio.sleep(0)
-
-    tasks = [asyncio.ensure_future(rival()) for _ in range(_RIVALS)]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _settings(url: URL, name: str) -> set[str]:
-    """A setting's value on each of the server connections: as many transactions at once as there are connections."""
-    async with contextlib.AsyncExitStack() as stack:
-        values = set()
-        for _ in range(_SERVERS):
-            connection = await stack.enter_async_context(_direct(url))
-            await connection.execute("begin")
-            values.add(await connection.fetchval(f"show {name}"))
-        return values
-
-
-async def _temporary_tables(box: Lab) -> bool:
-    async with _direct(box.url) as shop:
-        return bool(await shop.fetchval("select count(*) from pg_class where relpersistence = 't' and relkind = 'r'"))
+def _shown(number: int | Decimal | None) -> str:
+    # Python refuses to write integers of thousands of digits.
+    if isinstance(number, int) and abs(number) > 10**12:
+        return "a huge number"
+    return str(number)

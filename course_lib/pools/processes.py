@@ -15,8 +15,9 @@ import signal
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from sqlalchemy import text
@@ -28,6 +29,7 @@ OK, WRONG, UNFINISHED = "ok", "wrong row", "not finished"
 _CLIENTS = 6  # concurrent tasks in each process
 
 MakeEngine = Callable[[], AsyncEngine | Awaitable[AsyncEngine]]
+Work = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -79,22 +81,38 @@ async def run_in_processes(
     Returns:
         How the jobs ended.
     """
+    told = await in_processes(
+        [partial(_work, name, make_engine, jobs, transactions, seconds) for name in NAMES[:processes]], seconds=seconds
+    )
+    counts: Counter[str] = Counter()
+    for each in told:
+        counts.update(each.get("counts", {}))
+    counts[UNFINISHED] += processes * jobs - counts.total()
+    errors, mistakes = ([each[kind] for each in told if each.get(kind)] for kind in ("error", "mistake"))
+    return JobCounts(dict(+counts), *(texts[0] if texts else "" for texts in (errors, sorted(mistakes))))
+
+
+async def in_processes(works: Iterable[Work], *, seconds: float) -> list[dict[str, Any]]:
+    """Run each of the functions in a forked process of its own, at the same time, and return what they returned.
+
+    The processes end with this call, also when it is cancelled, and when this process dies.
+
+    Args:
+        works: async functions; each returns what JSON can hold.
+        seconds: a process that has not ended two seconds after this time is ended.
+    Returns:
+        What each returned; ``{"error": "Class: message"}`` for one that raised, ``{}`` for one that was ended.
+    """
     life, held = os.pipe()
     children: list[tuple[int, int]] = []
     try:
-        for name in NAMES[:processes]:
-            children.append(_fork(name, make_engine, jobs, transactions, seconds, life, held))
-        told = await asyncio.gather(*(asyncio.to_thread(_read, output) for _, output in children))
+        for work in works:
+            children.append(_fork(work, seconds, life, held))
+        return await asyncio.gather(*(asyncio.to_thread(_read, output) for _, output in children))
     finally:
         os.close(life)
         os.close(held)
         _end(pid for pid, _ in children)
-    counts: Counter[str] = Counter()
-    for each in told:
-        counts.update(each["counts"])
-    counts[UNFINISHED] += processes * jobs - counts.total()
-    errors, mistakes = ([each[kind] for each in told if each.get(kind)] for kind in ("error", "mistake"))
-    return JobCounts(dict(+counts), *(texts[0] if texts else "" for texts in (errors, sorted(mistakes))))
 
 
 def _end(pids: Iterable[int]) -> None:
@@ -106,12 +124,10 @@ def _end(pids: Iterable[int]) -> None:
 
 def _read(descriptor: int) -> dict[str, Any]:
     with os.fdopen(descriptor, "rb") as pipe:
-        return dict(json.loads(pipe.read() or b'{"counts": {}}'))
+        return dict(json.loads(pipe.read() or b"{}"))
 
 
-def _fork(
-    name: str, make_engine: MakeEngine, jobs: int, transactions: int, seconds: float, life: int, held: int
-) -> tuple[int, int]:
+def _fork(work: Work, seconds: float, life: int, held: int) -> tuple[int, int]:
     output, told = os.pipe()
     with warnings.catch_warnings():
         # From 3.12 on Python warns about threads that hold locks. The child needs none of theirs: it does not print,
@@ -120,14 +136,12 @@ def _fork(
         pid = os.fork()
     if pid == 0:
         os.close(held)
-        _child(name, make_engine, jobs, transactions, seconds, life, told)
+        _child(work, seconds, life, told)
     os.close(told)
     return pid, output
 
 
-def _child(
-    name: str, make_engine: MakeEngine, jobs: int, transactions: int, seconds: float, life: int, told: int
-) -> NoReturn:
+def _child(work: Work, seconds: float, life: int, told: int) -> NoReturn:
     """What a forked process does, until its end."""
     try:
         # Objects of the parent share its sockets and its event loop's selector: nothing may clean them up here.
@@ -138,18 +152,20 @@ def _child(
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, seconds + 2)  # should something block the event loop
-        result = asyncio.run(_work(name, make_engine, jobs, transactions, seconds, life))
+        result = asyncio.run(_guarded(work, life))
         os.write(told, json.dumps(result).encode())
     except BaseException as error:
-        os.write(told, json.dumps({"counts": {}, "error": _said(error)}).encode())
+        os.write(told, json.dumps({"error": _said(error)}).encode())
     finally:
         os._exit(0)
 
 
-async def _work(
-    name: str, make_engine: MakeEngine, jobs: int, transactions: int, seconds: float, life: int
-) -> dict[str, Any]:
+async def _guarded(work: Work, life: int) -> dict[str, Any]:
     asyncio.get_running_loop().add_reader(life, os._exit, 1)  # it becomes readable when the parent is gone
+    return await work()
+
+
+async def _work(name: str, make_engine: MakeEngine, jobs: int, transactions: int, seconds: float) -> dict[str, Any]:
     made = make_engine()
     engine = made if isinstance(made, AsyncEngine) else await made
     counts: Counter[str] = Counter()

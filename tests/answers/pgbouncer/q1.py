@@ -8,7 +8,7 @@ def make_engine(url, session_url):
     )
 
 
-# %% right: the recipe of SQLAlchemy's documentation
+# %% right: unique names, both caches off and NullPool
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -207,3 +207,114 @@ import asyncio
 
 async def make_engine(url, session_url):
     await asyncio.sleep(3600)
+
+
+# %% right: a hook hands the size over
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import create_async_engine
+def make_engine(url, session_url):
+    engine = create_async_engine(url)
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def f(dialect, rec, args, params):
+        params["statement_cache_size"] = 0
+    return engine
+
+
+# %% right: a connection function, and a URL without a host
+import asyncpg
+from sqlalchemy.ext.asyncio import create_async_engine
+def make_engine(url, session_url):
+    async def connect():
+        return await asyncpg.connect(host=url.host, port=url.port, user=url.username, password=url.password, database=url.database, statement_cache_size=0)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect)
+
+
+# %% right: names of its own, and SQLAlchemy's cache off
+import itertools, os
+from sqlalchemy.ext.asyncio import create_async_engine
+c = itertools.count()
+def make_engine(url, session_url):
+    return create_async_engine(url, connect_args={"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: f"s{os.getpid()}_{next(c)}"})
+
+
+# %% wrong: size-as-text | as a text, and wants a number
+from sqlalchemy.ext.asyncio import create_async_engine
+def make_engine(url, session_url):
+    return create_async_engine(url.update_query_dict({"prepared_statement_cache_size": "0", "statement_cache_size": "0"}))
+
+
+# %% wrong: session-mode-instead | the third client waits
+import asyncpg
+from sqlalchemy.ext.asyncio import create_async_engine
+def make_engine(url, session_url):
+    async def connect():
+        return await asyncpg.connect(host=url.host, port=session_url.port, user=url.username, password=url.password, database=url.database, statement_cache_size=0)
+    return create_async_engine(url, async_creator=connect)
+
+
+# %% wrong: session-mode-instead | the third client waits
+from sqlalchemy.ext.asyncio import create_async_engine
+def make_engine(url, session_url):
+    return create_async_engine(url, connect_args={"port": session_url.port})
+
+
+# %% wrong: goes-around-the-pooler | did not go through
+from sqlalchemy import event
+import asyncpg
+from sqlalchemy.ext.asyncio import create_async_engine
+def make_engine(url, session_url):
+    port = None
+    async def connect():
+        nonlocal port
+        c = await asyncpg.connect(host=url.host, port=url.port, user=url.username, password=url.password, database=url.database, statement_cache_size=0)
+        port = int(await c.fetchval("select inet_server_port()"))
+        await c.close()
+        return await asyncpg.connect(host=url.host, port=port, user=url.username, password=url.password, database=url.database)
+    return create_async_engine(url, async_creator=connect)
+
+
+# %% wrong: tries-again | failed on the way
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+
+class Trying(AsyncConnection):
+    async def scalar(self, *arguments, **options):
+        try:
+            await self.exec_driver_sql("execute from_before")
+        except DBAPIError:
+            await self.rollback()
+        return await super().scalar(*arguments, **options)
+
+
+class TryingEngine(AsyncEngine):
+    def connect(self):
+        return Trying(self)
+
+
+def make_engine(url, session_url):
+    engine = create_async_engine(url, connect_args={"statement_cache_size": 0})
+    return TryingEngine(engine.sync_engine)
+
+
+# %% wrong: fails-otherwise | another operation is in progress
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import StaticPool
+def make_engine(url, session_url):
+    return create_async_engine(url, poolclass=StaticPool, connect_args={"statement_cache_size": 0})
+
+
+# %% wrong: names-repeat | come again
+from sqlalchemy.ext.asyncio import create_async_engine
+def make_engine(url, session_url):
+    return create_async_engine(url, connect_args={"prepared_statement_name_func": lambda: 7})
+
+
+# %% wrong: fails-elsewhere | In a process of its own
+import os
+from sqlalchemy.ext.asyncio import create_async_engine
+P = os.getpid()
+def make_engine(url, session_url):
+    if os.getpid() != P:
+        raise SystemExit
+    return create_async_engine(url, connect_args={"statement_cache_size": 0})

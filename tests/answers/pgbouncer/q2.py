@@ -108,7 +108,7 @@ def choose(deployment):
     return "pooler"
 
 
-# %% wrong: knows-only-the-six | not by the name
+# %% wrong: decides-by-name | changes with its name
 ANSWERS = {
     "an API on 2 instances with 4 workers": "pool",
     "an API on 20 instances with 4 workers": "pooler",
@@ -148,3 +148,37 @@ def choose(deployment):
 # %% error: AttributeError
 def choose(deployment):
     return "direct" if deployment.session else "pool"
+
+
+# %% right: an object that can be called
+class Choose:
+    def __call__(self, d):
+        return "direct" if d.keeps_session else "pooler" if d.lifetime < 60 or d.processes*d.pool_limit > d.budget else "pool"
+choose = Choose()
+
+
+# %% wrong: a-minute-is-short | less than 60 seconds
+def choose(d):
+    return "direct" if d.keeps_session else "pooler" if d.lifetime <= 60 or d.processes*d.pool_limit > d.budget else "pool"
+
+
+# %% wrong: fit-before-session | comes first
+def choose(d):
+    if d.processes*d.pool_limit > d.budget: return "pooler"
+    if d.keeps_session: return "direct"
+    return "pooler" if d.lifetime < 60 else "pool"
+
+
+# %% wrong: knows-only-the-six | three questions
+def choose(d):
+    if d.keeps_session: return "direct"
+    if d.lifetime < 60: return "pooler"
+    return "pool" if d.processes+d.pool_limit <= d.budget else "pooler"
+
+
+# %% wrong: pool-for-everything | has a limit for all of them together
+def choose(d):
+    object.__setattr__(d, "keeps_session", False)
+    object.__setattr__(d, "lifetime", 86400.0)
+    object.__setattr__(d, "budget", 10**9)
+    return "pool"

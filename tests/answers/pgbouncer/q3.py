@@ -165,7 +165,7 @@ async def total(engine, amounts):
     return sum(amounts)
 
 
-# %% wrong: lock-left | may reach another server connection
+# %% wrong: lock-left | belongs to the server connection
 import asyncio
 
 from sqlalchemy import text
@@ -356,3 +356,169 @@ async def next_number(engine):
 
 async def total(engine, amounts):
     return sum(amounts)
+
+
+# %% right: another attempt where the transactions collide
+import asyncio, contextlib
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+async def slow_query(engine, seconds):
+    async with engine.begin() as connection:
+        await connection.execute(text("set local statement_timeout = '200ms'"))
+        await connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+async def next_number(engine):
+    async with engine.begin() as connection:
+        return await connection.scalar(text("update invoice set last = last + 1 returning last"))
+async def total(engine, amounts):
+    return sum(amounts)
+
+from sqlalchemy.exc import DBAPIError
+async def next_number(engine):
+    while True:
+        try:
+            async with engine.execution_options(isolation_level="SERIALIZABLE").begin() as c:
+                n = await c.scalar(text("select last from invoice")) + 1
+                await c.execute(text("update invoice set last = :n"), {"n": n})
+            return n
+        except DBAPIError as e:
+            if e.orig.sqlstate not in ("40001", "40P01"): raise
+
+
+# %% right: a table made of the amounts
+import asyncio, contextlib
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+async def slow_query(engine, seconds):
+    async with engine.begin() as connection:
+        await connection.execute(text("set local statement_timeout = '200ms'"))
+        await connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+async def next_number(engine):
+    async with engine.begin() as connection:
+        return await connection.scalar(text("update invoice set last = last + 1 returning last"))
+async def total(engine, amounts):
+    return sum(amounts)
+
+async def total(engine, amounts):
+    async with engine.begin() as c:
+        await c.execute(text("create temp table basket on commit drop as select unnest(cast(:a as int[])) as amount"), {"a": amounts})
+        return (await c.execute(text("select sum(amount) from basket"))).scalar_one() or 0
+
+
+# %% wrong: guards-one-process | Let the database do it
+import asyncio, contextlib
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+async def slow_query(engine, seconds):
+    async with engine.begin() as connection:
+        await connection.execute(text("set local statement_timeout = '200ms'"))
+        await connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+async def next_number(engine):
+    async with engine.begin() as connection:
+        return await connection.scalar(text("update invoice set last = last + 1 returning last"))
+async def total(engine, amounts):
+    return sum(amounts)
+
+lock = asyncio.Lock()
+async def next_number(engine):
+    async with lock, engine.begin() as c:
+        n = await c.scalar(text("select last from invoice")) + 1
+        await asyncio.sleep(0.01)
+        await c.execute(text("update invoice set last = :n"), {"n": n})
+    return n
+
+
+# %% wrong: does-not-sleep | nothing ran there
+import asyncio, contextlib
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+async def slow_query(engine, seconds):
+    async with engine.begin() as connection:
+        await connection.execute(text("set local statement_timeout = '200ms'"))
+        await connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+async def next_number(engine):
+    async with engine.begin() as connection:
+        return await connection.scalar(text("update invoice set last = last + 1 returning last"))
+async def total(engine, amounts):
+    return sum(amounts)
+
+async def slow_query(engine, seconds):
+    async with asyncio.timeout(0.2):
+        await asyncio.sleep(seconds)
+
+
+# %% wrong: set-leaks | `lock_timeout`
+import asyncio, contextlib
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+async def slow_query(engine, seconds):
+    async with engine.begin() as connection:
+        await connection.execute(text("set local statement_timeout = '200ms'"))
+        await connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+async def next_number(engine):
+    async with engine.begin() as connection:
+        return await connection.scalar(text("update invoice set last = last + 1 returning last"))
+async def total(engine, amounts):
+    return sum(amounts)
+
+async def next_number(engine):
+    async with engine.begin() as c:
+        await c.execute(text("set lock_timeout = '2s'"))
+        return await c.scalar(text("update invoice set last = last + 1 returning last"))
+
+
+# %% wrong: wrong-answer | 0 for none
+import asyncio, contextlib
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+async def slow_query(engine, seconds):
+    async with engine.begin() as connection:
+        await connection.execute(text("set local statement_timeout = '200ms'"))
+        await connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+async def next_number(engine):
+    async with engine.begin() as connection:
+        return await connection.scalar(text("update invoice set last = last + 1 returning last"))
+async def total(engine, amounts):
+    return sum(amounts)
+
+from decimal import Decimal
+async def total(engine, amounts):
+    return Decimal("NaN")
+
+
+# %% wrong: wrong-answer | without a gap
+import asyncio, contextlib
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+async def slow_query(engine, seconds):
+    async with engine.begin() as connection:
+        await connection.execute(text("set local statement_timeout = '200ms'"))
+        await connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+async def next_number(engine):
+    async with engine.begin() as connection:
+        return await connection.scalar(text("update invoice set last = last + 1 returning last"))
+async def total(engine, amounts):
+    return sum(amounts)
+
+async def next_number(engine):
+    async with engine.begin() as c:
+        return await c.scalar(text("update invoice set last = last + 2 returning last"))
+
+
+# %% wrong: waits-for-ever | look for something that waits
+import asyncio, contextlib
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+async def slow_query(engine, seconds):
+    async with engine.begin() as connection:
+        await connection.execute(text("set local statement_timeout = '200ms'"))
+        await connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+async def next_number(engine):
+    async with engine.begin() as connection:
+        return await connection.scalar(text("update invoice set last = last + 1 returning last"))
+async def total(engine, amounts):
+    return sum(amounts)
+
+async def next_number(engine):
+    async with engine.begin() as c:
+        await c.execute(text("select pg_advisory_xact_lock(7)"))
+        await asyncio.sleep(3600)
