@@ -57,6 +57,12 @@ class ByFileOrExercise(LoadFileScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: most tests wait, for a server, a time limit, a browser."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
     """See `ByFileOrExercise`; pytest-xdist's own `loadgroup` does nothing with pytest 9.2 (measured)."""
     return ByFileOrExercise(config, log) if config.getvalue("dist") == "loadfile" else None

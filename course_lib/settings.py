@@ -9,6 +9,7 @@ The order is stated, the first place that names a setting counts:
 5. one secret from a secret manager.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -104,6 +105,12 @@ class DatabaseSettings(BaseSettings):
         lower = init_settings.init_kwargs.pop(_LOWER, {})
         return (init_settings, env_settings, *(InitSettingsSource(settings_cls, each) for each in lower))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse changes. Pydantic's own refusal shows the value."""
+        if not name.startswith("_"):
+            raise AttributeError(f"{name} can't be changed: settings are read once. Make a new DatabaseSettings.")
+        super().__setattr__(name, value)
+
     @property
     def url(self) -> URL:
         """The URL for an async engine. `str()` and `repr()` of it show `***` for the password."""
@@ -129,6 +136,9 @@ class DatabaseSettings(BaseSettings):
     @model_validator(mode="after")
     def _checked(self) -> Self:
         remember(*filter(None, (self.database_url, self.database_password)))
+        if self.database_sslrootcert and re.match(r"[A-Za-z][\w+.-]+:/", self.database_sslrootcert.as_posix()):
+            # The error about a missing file would show it, and a URL may hold a password.
+            raise ValueError("DATABASE_SSLROOTCERT holds a URL. Give the path of a file")
         self._url = self._whole_url()
         remember(self._url.password or "")
         self._connect_args()
@@ -209,7 +219,12 @@ def _lower_sources(
     if secrets_dir is not None:
         found.append(dict(read_mounted(Path(secrets_dir))))
     if secret is not None:
-        found.append(dict(fields_of_secret(secret())))
+        text: object = secret()
+        if not isinstance(text, str):
+            kind = type(text).__name__
+            del text  # an exception keeps the variables of its frames
+            raise SettingsError(f"The function for the secret gave {kind}. It has to return text (str).")
+        found.append(dict(fields_of_secret(text)))
     return found
 
 
@@ -228,7 +243,7 @@ def _explained(error: ValidationError) -> str:
     lines = []
     for each in error.errors(include_input=False, include_context=False, include_url=False):
         name = ".".join(map(str, each["loc"])).upper()
-        # Pydantic's own messages say what would be right, and hold no input (tests/test_secret_fuzz.py).
+        # Pydantic's own messages say what would be right, and hold no input (tests/test_secret_masking.py).
         lines.append(f"- {name + ': ' if name else ''}{each['msg'].removeprefix('Value error, ').rstrip('.')}.")
     secret = any(str(each["loc"][0]) in SECRET_FIELDS for each in error.errors() if each["loc"])
     return "The database settings can't be used:\n" + "\n".join(lines) + ("\nThe value is not shown." if secret else "")

@@ -5,6 +5,7 @@ import ssl
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -283,12 +284,22 @@ def test_nothing_shows_the_secret() -> None:
         assert SECRET not in str(shown)
     assert SECRET not in repr(settings.url) + repr(settings.engine_options())
     assert settings.database_url == SecretStr(f"postgresql://app:{SECRET}@h/d")
-    with pytest.raises(ValueError, match="frozen") as caught:
-        settings.database_url = SecretStr("other")  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="settings are read once") as caught:
+        settings.database_url = SECRET  # type: ignore[assignment, misc]
     assert SECRET not in str(caught.value)
 
 
 # --- pool and TLS ------------------------------------------------------------------------------------------------
+
+
+def test_a_url_as_the_path_of_a_certificate_is_not_shown() -> None:
+    path = f"postgresql://app:{SECRET}@db.internal/shop"
+    refused("SSLROOTCERT holds a URL", database_url=URL, database_sslmode="verify-full", database_sslrootcert=path)
+
+
+@pytest.mark.parametrize("given", [None, SECRET.encode(), {"password": SECRET}])
+def test_a_function_that_gives_no_text(given: Any) -> None:
+    refused(r"gave \w+\. It has to return text", database_url=URL, secret=lambda: given)
 
 
 def test_engine_options() -> None:

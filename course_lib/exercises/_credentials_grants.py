@@ -1,76 +1,29 @@
 """What lesson 08's check of grants tries: each role does what it may and what it may not, on a real server."""
 
-import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-import asyncpg
-from sqlalchemy import URL, TextClause
+from sqlalchemy import TextClause
+from sqlalchemy.schema import ExecutableDDLElement
 
+from course_lib.exercises._credentials_roles import DONE, Place, attempt, has_right, made_place, run_all
 from course_lib.exercises.core import Case, NotYet, ask, using_answer
-from course_lib.exercises.lab import Lab, lab
+from course_lib.exercises.lab import lab
 from course_lib.exercises.tracebacks import one_line
-
-_DONE = "done"
-
-
-class _Place(NamedTuple):
-    """The check's schema, its roles, and the URLs with which they log in."""
-
-    schema: str
-    owner: URL
-    admin: URL
-    application: URL
-    reader: URL
-    other: URL
-    opened: AsyncExitStack
-    sessions: dict[str, Any]
-
-    def url(self, role: str) -> URL:
-        found: URL = getattr(self, role)
-        return found
-
-
-@asynccontextmanager
-async def _connected(url: URL) -> AsyncIterator[Any]:
-    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    connection = await asyncpg.connect(plain, timeout=10)
-    try:
-        yield connection
-    finally:
-        await connection.close(timeout=5)
-
-
-@asynccontextmanager
-async def _place(box: Lab) -> AsyncIterator[_Place]:
-    mark = secrets.token_hex(3)
-    names = [f"{word}_{mark}" for word in ("application", "reader", "other")]
-    admin = box.server.admin_url.set(database=box.url.database)
-    made: list[URL] = []
-    try:
-        for name in names:
-            made.append((await box.server.create_role(name, member_of=())).set(database=box.url.database))
-        schema = f"shop_{mark}"
-        async with _connected(box.url) as owner:
-            await owner.execute(f"CREATE SCHEMA {schema}")
-            await owner.execute(f"CREATE TABLE {schema}.item (id serial PRIMARY KEY, title text)")
-        async with AsyncExitStack() as opened:
-            yield _Place(schema, box.url, admin, made[0], made[1], made[2], opened, {})
-    finally:
-        async with _connected(admin) as connection:
-            # Whatever the answer made of them, in this database and in the cluster, goes with the roles.
-            for name in names[: len(made)]:
-                await connection.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER")
-                await connection.execute(f"DROP OWNED BY {name}")
-                await connection.execute(f"DROP ROLE {name}")
 
 
 def _as_statements(got: object) -> list[str]:
-    found = [got] if isinstance(got, str | TextClause) else got
-    if not isinstance(found, list | tuple) or not all(isinstance(each, str | TextClause) for each in found):
+    if isinstance(got, Iterable) and not isinstance(got, str | bytes | Mapping):
+        found = list(itertools.islice(got, 1000))
+    else:
+        found = [got]
+    wrong = next((each for each in found if not isinstance(each, str | TextClause | ExecutableDDLElement)), None)
+    if wrong is not None or not found or got is None:
         raise NotYet(
-            f"Return a list of SQL statements as text, not {type(got).__name__}.", misconception="returns-no-statements"
+            "Return a list of SQL statements as text"
+            + (f", not {type(got).__name__}." if wrong is got else f"; there is {type(wrong).__name__} in it."),
+            misconception="returns-no-statements",
         )
     return [str(each) for each in found if str(each).strip()]
 
@@ -81,39 +34,30 @@ async def judge_grants(grants: Callable[[str, str, str], Any]) -> None:
     Raises:
         NotYet: with the most specific reason.
     """
-    async with lab() as box, _place(box) as place:
-        names = (place.schema, str(place.application.username), str(place.reader.username))
+    async with lab() as box, made_place(box) as place:
+        names = (place.schema, place.roles["application"], place.roles["reader"])
         given = "grants('shop', 'application', 'reader')"
         statements = _as_statements(await ask(grants, *names, given=given))
-        refused = await _run(place.owner, statements)
+        refused = await run_all(place.owner, statements)
         if refused:
             await _judge_refusal(place, statements, *refused)
         async with using_answer("making and filling tables after your statements had run"):
-            async with _connected(place.owner) as owner:
-                await owner.execute(f"CREATE TABLE {place.schema}.later (id serial PRIMARY KEY, title text)")
-            async with _connected(place.admin) as admin:
-                for table in ("item", "later"):
-                    await admin.execute(f"INSERT INTO {place.schema}.{table} (title) VALUES ('tea')")
+            await place.played.execute(
+                f"SET SESSION AUTHORIZATION {place.owner.username};"
+                f"CREATE TABLE {place.schema}.later (id serial PRIMARY KEY, title text); RESET SESSION AUTHORIZATION;"
+                f"INSERT INTO {place.schema}.item (title) VALUES ('tea');"
+                f"INSERT INTO {place.schema}.later (title) VALUES ('tea')",
+                timeout=5,
+            )
         await _judge(place)
 
 
-async def _run(url: URL, statements: list[str]) -> tuple[str, asyncpg.PostgresError] | None:
-    """Run all of them; the one that the server refused and its error, if there is one."""
-    async with _connected(url) as connection:
-        for statement in statements:
-            try:
-                await connection.execute(statement, timeout=10)
-            except asyncpg.PostgresError as error:
-                return statement, error
-    return None
-
-
-async def _judge_refusal(place: _Place, statements: list[str], statement: str, error: asyncpg.PostgresError) -> None:
+async def _judge_refusal(place: Place, statements: list[str], statement: str, error: Exception) -> None:
     # The owner may not give itself away; as the superuser it would be done, and then it can be told what it means.
     if (
-        error.sqlstate == "42501"
-        and await _run(place.admin, statements) is None
-        and await _try(place, "application", "DROP TABLE {s}.item") == _DONE
+        getattr(error, "sqlstate", "") == "42501"
+        and await run_all(place.admin, statements) is None
+        and await attempt(place, "application", "DROP TABLE {s}.item") == DONE
     ):
         raise _owner()
     raise NotYet(
@@ -123,7 +67,7 @@ async def _judge_refusal(place: _Place, statements: list[str], statement: str, e
     )
 
 
-def _generic(place: _Place, text: str) -> str:
+def _generic(place: Place, text: str) -> str:
     """Without what differs from run to run."""
     return text.replace("_" + place.schema.rpartition("_")[2], "")
 
@@ -133,25 +77,8 @@ def _owner() -> NotYet:
         "The application can drop the table: it owns it, is a member of the owner's role, or is a superuser. Then a "
         "stolen password takes everything. Leave the ownership where it is and grant the four rights.",
         misconception="makes-it-the-owner",
-        case=Case("the application: DROP TABLE", "refused", _DONE),
+        case=Case("the application: DROP TABLE", "refused", DONE),
     )
-
-
-async def _try(place: _Place, role: str, statement: str) -> str:
-    """Run a statement as a role, and undo it; "done", or what the server said."""
-    connection = place.sessions.get(role)
-    if connection is None:
-        connection = place.sessions[role] = await place.opened.enter_async_context(_connected(place.url(role)))
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await connection.execute(statement.format(s=place.schema), timeout=10)
-    except asyncpg.PostgresError as error:
-        return str(error).partition("\n")[0]
-    else:
-        return _DONE
-    finally:
-        await transaction.rollback()
 
 
 _RIGHTS = {
@@ -166,17 +93,26 @@ _POWERS = {
 }
 
 
-async def _rights(place: _Place, role: str, table: str, what: dict[str, str]) -> dict[str, str]:
-    return {name: await _try(place, role, sql.format(table=table)) for name, sql in what.items()}
+# Before PostgreSQL 15 everybody may create in the schema "public".
+_CREATES = """
+    SELECT has_database_privilege($1::name, current_database()::text, 'CREATE') OR EXISTS (
+        SELECT FROM pg_namespace
+        WHERE has_schema_privilege($1::name, oid, 'CREATE') AND nspname NOT LIKE 'pg\\_%'
+        AND (nspname <> 'public' OR current_setting('server_version_num')::int >= 150000))
+"""
 
 
-async def _judge(place: _Place) -> None:
+async def _rights(place: Place, role: str, table: str, what: dict[str, str]) -> dict[str, str]:
+    return {name: await attempt(place, role, sql.format(table=table)) for name, sql in what.items()}
+
+
+async def _judge(place: Place) -> None:
     powers = {**await _rights(place, "application", "item", _POWERS), **await _rights(place, "reader", "item", _POWERS)}
-    if _DONE in powers.values() or await _try(place, "reader", "DROP TABLE {s}.item") == _DONE:
+    if DONE in powers.values() or await attempt(place, "reader", "DROP TABLE {s}.item") == DONE:
         raise _owner()
     now = await _rights(place, "application", "item", _RIGHTS)
     then = await _rights(place, "application", "later", _RIGHTS)
-    reads = {table: await _try(place, "reader", f"SELECT * FROM {{s}}.{table}") for table in ("item", "later")}
+    reads = {table: await attempt(place, "reader", f"SELECT * FROM {{s}}.{table}") for table in ("item", "later")}
     if any("for schema" in said for said in (*now.values(), *reads.values())):
         raise NotYet(
             "A role may not even look into the schema. Without `USAGE` on the schema, rights on its tables are worth "
@@ -195,16 +131,16 @@ async def _judge(place: _Place) -> None:
     await _judge_excess(place, "later")
 
 
-def _case(place: _Place, what: str, said: str, expected: str = _DONE) -> Case:
+def _case(place: Place, what: str, said: str, expected: str = DONE) -> Case:
     return Case(what, expected, _generic(place, said))
 
 
-def _judge_application(place: _Place, rights: dict[str, str], table: str, then: dict[str, str]) -> None:
+def _judge_application(place: Place, rights: dict[str, str], table: str, then: dict[str, str]) -> None:
     later = table == "later"
-    if all(said == _DONE for said in rights.values()):
+    if all(said == DONE for said in rights.values()):
         return
     what = "a table that the owner made afterwards" if later else "the table that exists"
-    wrong = next(name for name, said in rights.items() if said != _DONE)
+    wrong = next(name for name, said in rights.items() if said != DONE)
     case = _case(place, f"the application: {wrong} in {what}", rights[wrong])
     if "for sequence" in rights[wrong]:
         raise NotYet(
@@ -214,7 +150,7 @@ def _judge_application(place: _Place, rights: dict[str, str], table: str, then: 
             misconception="forgets-later-sequences" if later else "forgets-sequences",
             case=case,
         )
-    if all(said != _DONE for said in rights.values()):
+    if all(said != DONE for said in rights.values()):
         if later:
             raise NotYet(
                 "With the next migration the application stops working: `GRANT … ON ALL TABLES` means the tables that "
@@ -222,7 +158,7 @@ def _judge_application(place: _Place, rights: dict[str, str], table: str, then: 
                 misconception="forgets-future-tables",
                 case=case,
             )
-        if then["SELECT"] == _DONE:
+        if then["SELECT"] == DONE:
             raise NotYet(
                 "Default privileges are for tables that come later. The table that exists got nothing: it needs "
                 "`GRANT … ON ALL TABLES IN SCHEMA` as well.",
@@ -236,9 +172,9 @@ def _judge_application(place: _Place, rights: dict[str, str], table: str, then: 
     )
 
 
-def _judge_reader_reads(place: _Place, reads: dict[str, str]) -> None:
+def _judge_reader_reads(place: Place, reads: dict[str, str]) -> None:
     for table, said in reads.items():
-        if said != _DONE:
+        if said != DONE:
             what = "a table that the owner made afterwards" if table == "later" else "the table that exists"
             raise NotYet(
                 f"The reader can't select from {what}.",
@@ -247,40 +183,82 @@ def _judge_reader_reads(place: _Place, reads: dict[str, str]) -> None:
             )
 
 
-async def _judge_excess(place: _Place, table: str) -> None:
-    create = await _try(place, "application", "CREATE TABLE {s}.mine (id int)")
-    create_too = await _try(place, "reader", "CREATE TABLE {s}.mine (id int)")
-    if _DONE in (create, create_too):
+async def _judge_excess(place: Place, table: str) -> None:
+    create = await attempt(place, "application", "CREATE TABLE {s}.mine (id int)")
+    create_too = await attempt(place, "reader", "CREATE TABLE {s}.mine (id int)")
+    if DONE in (create, create_too):
         raise NotYet(
             "A role can create tables in the schema: `ALL` on a schema includes `CREATE`. `USAGE` is enough.",
             misconception="grants-create",
-            case=_case(place, "CREATE TABLE in the schema", _DONE, "refused"),
+            case=_case(place, "CREATE TABLE in the schema", DONE, "refused"),
         )
     for right, statement in {name: sql for name, sql in _RIGHTS.items() if name != "SELECT"}.items():
-        if await _try(place, "reader", statement.format(table=table)) == _DONE:
+        if await attempt(place, "reader", statement.format(table=table)) == DONE:
             raise NotYet(
                 f"The reader can {right}. A role for reports reads, and nothing else.",
                 misconception="reader-can-write",
-                case=_case(place, f"the reader: {right}", _DONE, "refused"),
+                case=_case(place, f"the reader: {right}", DONE, "refused"),
             )
     for role in ("reader", "application"):
-        if await _try(place, role, f"TRUNCATE {{s}}.{table}") == _DONE:
+        if await attempt(place, role, f"TRUNCATE {{s}}.{table}") == DONE:
             raise NotYet(
                 f"The {role} can truncate the table, so it can empty it at once: `ALL` includes `TRUNCATE`. Name the "
                 "rights that it needs.",
                 misconception="grants-all",
-                case=_case(place, f"the {role}: TRUNCATE", _DONE, "refused"),
+                case=_case(place, f"the {role}: TRUNCATE", DONE, "refused"),
             )
-    if await _try(place, "reader", f"SELECT nextval('{{s}}.{table}_id_seq')") == _DONE:
+    if await attempt(place, "reader", f"SELECT nextval('{{s}}.{table}_id_seq')") == DONE:
         raise NotYet(
             "The reader can draw numbers from the sequence, which changes it. A role that only reads needs no right "
             "on sequences.",
             misconception="reader-can-write",
-            case=_case(place, "the reader: nextval", _DONE, "refused"),
+            case=_case(place, "the reader: nextval", DONE, "refused"),
         )
-    if await _try(place, "other", f"SELECT * FROM {{s}}.{table}") == _DONE:
+    await _judge_further(place, table)
+
+
+async def _judge_further(place: Place, table: str) -> None:
+    """What no statement of the two roles would show: rights to trigger, to pass on, on the database, of everybody."""
+    here, its = f"{place.schema}.{table}", f"{place.schema}.{table}_id_seq"
+    all_rights = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"
+    if (
+        await has_right(place, "other", "has_table_privilege", here, all_rights)
+        or await has_right(place, "other", "has_any_column_privilege", here, "SELECT, INSERT, UPDATE, REFERENCES")
+        or await has_right(place, "other", "has_sequence_privilege", its, "USAGE, SELECT, UPDATE")
+        or await has_right(place, "other", "has_schema_privilege", place.schema, "USAGE, CREATE")
+    ):
         raise NotYet(
-            "A role that nobody named can read the table: `PUBLIC` means everybody. Name the roles.",
+            "A role that nobody named has rights here: `PUBLIC` means everybody. Name the roles.",
             misconception="grants-to-public",
-            case=_case(place, "another role: SELECT", _DONE, "refused"),
+            case=_case(place, "another role: any right in the schema", "granted", "none"),
         )
+    passed_on = ", ".join(f"{right} WITH GRANT OPTION" for right in all_rights.split(", "))
+    for role in ("reader", "application"):
+        if await has_right(place, role, "has_table_privilege", here, passed_on) or await has_right(
+            place, role, "has_schema_privilege", place.schema, "USAGE WITH GRANT OPTION"
+        ):
+            raise NotYet(
+                f"The {role} may pass its rights on to any other role. Only the owner grants: leave out "
+                "`WITH GRANT OPTION`.",
+                misconception="with-grant-option",
+            )
+        further = [
+            right
+            for right in ("REFERENCES", "TRIGGER", *(("INSERT", "UPDATE") if role == "reader" else ()))
+            if await has_right(
+                place, role, "has_any_column_privilege" if right != "TRIGGER" else "has_table_privilege", here, right
+            )
+        ]
+        if further:
+            raise NotYet(
+                f"The {role} has a right that it does not need: {further[0]}. Name only those of the task.",
+                misconception="grants-more",
+                case=_case(place, f"the {role}: {further[0]}", "granted", "not granted"),
+            )
+        if await place.played.fetchval(_CREATES, place.roles[role]):
+            raise NotYet(
+                f"The {role} can create schemas or tables elsewhere in the database. It needs rights in this schema "
+                "alone.",
+                misconception="grants-more",
+                case=_case(place, f"the {role}: CREATE on the database or another schema", "granted", "not granted"),
+            )

@@ -8,124 +8,11 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from course_lib.exercises._credentials_settings import invented
+from course_lib.exercises._credentials_lines import Line, lines_with
+from course_lib.exercises._credentials_watch import invented
 from course_lib.exercises.core import Case, NotYet, ask
 
 _FORMAT = "%(levelname)s|%(name)s|%(message)s"
-_SCHEMES = ("postgresql", "redis", "amqps", "mysql+asyncmy", "https", "mongodb+srv")
-_ORDINARY = "GET https://shop.example/cart?item=7 200 for visitor@shop.example"
-
-
-class _Text:
-    """A message that is no text, as `logger.info(url)` gives one."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __str__(self) -> str:
-        return self.text
-
-
-class _Line(NamedTuple):
-    """One line: how it is logged, what must not be in it, what must, and what a leak means."""
-
-    log: Callable[[logging.Logger], None]
-    hidden: tuple[str, ...]
-    kept: tuple[str, ...]
-    misconception: str
-    advice: str
-
-
-def _raising(logger: logging.Logger, text: str) -> None:
-    try:
-        raise ConnectionError(text)
-    except ConnectionError:
-        logger.exception("no connection")
-
-
-def _lines(known: list[str]) -> list[_Line]:
-    lines = [
-        _Line(lambda logger: logger.info(_ORDINARY), (), (_ORDINARY,), "", ""),
-        *(_url_line(scheme) for scheme in _SCHEMES),
-    ]
-    one, other = _url("redis"), _url("amqps")
-    for_both = "Several URLs may stand in a line."
-    text = f"{one[0]} and {other[0]}"
-    lines.append(
-        _Line(lambda logger: logger.info(text), (one[1], other[1]), ("@cache.internal",), "masks-one-url", for_both)
-    )
-    arguments = "The arguments of a log call are filled in later: mask `record.getMessage()`, or the finished line."
-    objects = "A message can be an object, such as an exception; it becomes text when the line is formatted."
-    trace = (
-        "The traceback was written as it is. A filter sees the message only; the handler's formatter sees the finished "
-        "text, with the traceback."
-    )
-    words = "One of the `secrets` stands in the line as it is, without a URL around it."
-    url, password = _url("postgresql")
-    lines += [
-        _Line(
-            lambda logger: logger.warning("to %s", url), (password,), ("to postgresql",), "misses-arguments", arguments
-        ),
-        _Line(lambda logger: logger.info(_Text(url)), (password,), ("@db.internal",), "misses-objects", objects),
-        _Line(lambda logger: _raising(logger, url), (password,), ("ConnectionError",), "misses-tracebacks", trace),
-    ]
-    shorter = (
-        "Of a secret that begins with another one, the end is left: the shorter was replaced first. Replace the "
-        "longest first."
-    )
-    for secret in known:
-        begins = next((each for each in known if secret != each and secret.startswith(each)), "")
-        end = secret.removeprefix(begins)
-        lines.append(_known_line(secret, secret, "misses-known-secrets", words))
-        if begins:
-            lines.append(_known_line(secret, end, "masks-the-shorter-first", shorter))
-    if known:
-        first = known[0]
-        lines += [
-            _Line(
-                lambda logger: logger.error("login as %(user)s with %(word)s", {"user": "app", "word": first}),
-                (first,),
-                ("login as app with",),
-                "misses-arguments",
-                arguments,
-            ),
-            _Line(lambda logger: _raising(logger, first), (first,), ("ConnectionError",), "misses-tracebacks", trace),
-        ]
-    return lines
-
-
-def _url(scheme: str) -> tuple[str, str]:
-    password = invented()
-    host = {"redis": "cache", "amqps": "queue"}.get(scheme, "db")
-    return f"{scheme}://app:{password}@{host}.internal:5432/shop", password
-
-
-def _url_line(scheme: str) -> _Line:
-    url, password = _url(scheme)
-    start, _, end = url.partition(password)
-    if scheme == "postgresql":
-        return _Line(
-            lambda logger: logger.info(f"opens {url} now"),
-            (password,),
-            (f"opens {start}", f"{end} now"),
-            "misses-urls",
-            "The password in a URL came through: it stands between the user's `:` and the `@`.",
-        )
-    return _Line(
-        lambda logger: logger.info(f"opens {url} now"),
-        (password,),
-        (f"opens {start}", f"{end} now"),
-        "only-postgresql",
-        f"A URL that begins with `{scheme}://` came through. Brokers, caches and other databases have passwords too: "
-        "take any scheme.",
-    )
-
-
-def _known_line(secret: str, hidden: str, misconception: str, advice: str) -> _Line:
-    def log(logger: logging.Logger) -> None:
-        logger.info(f"the word is {secret}.")
-
-    return _Line(log, (hidden,), ("the word is ",), misconception, advice)
 
 
 class _Keep(logging.Handler):
@@ -136,7 +23,9 @@ class _Keep(logging.Handler):
         self.seen: list[tuple[object, ...]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.seen.append((type(record.msg), str(record.msg), str(record.args), record.exc_info is not None))
+        self.seen.append(
+            (type(record.msg), str(record.msg), str(record.args), record.exc_info is not None, str(record.exc_text))
+        )
 
 
 class _Run(NamedTuple):
@@ -146,21 +35,30 @@ class _Run(NamedTuple):
     complaints: str
 
 
-def _run(lines: list[_Line], handler: logging.StreamHandler[io.StringIO], *, first: bool) -> _Run:
+def _run(
+    lines: list[Line],
+    handler: logging.StreamHandler[io.StringIO],
+    stream: io.StringIO,
+    shared: logging.Formatter | None,
+    *,
+    first: bool,
+) -> _Run:
     """Log each line through the handler and a plain one; what each wrote, line for line."""
     plain: logging.StreamHandler[io.StringIO] = logging.StreamHandler(io.StringIO())
-    plain.setFormatter(logging.Formatter(_FORMAT))
+    plain.setFormatter(shared or logging.Formatter(_FORMAT))
     keep, logger = _Keep(), logging.Logger("shop")
     logger.handlers = [handler, plain, keep] if first else [plain, handler, keep]
-    texts: dict[logging.StreamHandler[io.StringIO], list[str]] = {handler: [], plain: []}
+    texts: list[tuple[io.StringIO, list[str]]] = [(stream, []), (plain.stream, [])]
     with contextlib.redirect_stderr(io.StringIO()) as complaints:
         for line in lines:
             line.log(logger)
-            for each, written in texts.items():
-                written.append(each.stream.getvalue())
-                each.stream.seek(0)
-                each.stream.truncate()
-    return _Run(texts[handler], texts[plain], keep.seen, complaints.getvalue())
+            for each, written in texts:
+                if each.closed:
+                    raise NotYet("The handler's stream was closed. It is still needed.", misconception="drops-lines")
+                written.append(each.getvalue())
+                each.seek(0)
+                each.truncate()
+    return _Run(texts[0][1], texts[1][1], keep.seen, complaints.getvalue())
 
 
 async def judge_handler(protect_handler: Callable[[logging.Handler, list[str]], Any]) -> None:
@@ -172,9 +70,11 @@ async def judge_handler(protect_handler: Callable[[logging.Handler, list[str]], 
     word = invented()
     known = [word, f"{word}-{secrets.token_hex(3)}", f"{invented()}.+[("]
     for given, formatted, first in ((known, True, True), (known, True, False), ([], False, True)):
-        lines = _lines(given)
-        reference = _run(lines, _handler(formatted), first=first)
+        lines = lines_with(given)
+        usual = _handler(formatted)
+        reference = _run(lines, usual, usual.stream, usual.formatter, first=first)
         handler = _handler(formatted)
+        stream, shared = handler.stream, handler.formatter  # two handlers often have one Formatter object
         title = f"protect_handler(handler, {'three secrets' if given else '[]'})"
         try:
             await ask(protect_handler, handler, list(given), given=title)
@@ -185,7 +85,7 @@ async def judge_handler(protect_handler: Callable[[logging.Handler, list[str]], 
                     misconception="needs-a-formatter",
                 ) from error
             raise
-        run = _run(lines, handler, first=first)
+        run = _run(lines, handler, stream, shared, first=first)
         _judge_leaks(lines, run, handler)
         _judge_other(reference, run)
         _judge_rest(lines, run, reference)
@@ -198,22 +98,38 @@ def _handler(formatted: bool) -> logging.StreamHandler[io.StringIO]:
     return handler
 
 
-def _judge_leaks(lines: list[_Line], run: _Run, handler: logging.Handler) -> None:
+def _returns_a_record(handler: logging.Handler) -> bool:
+    record = logging.LogRecord("shop", logging.INFO, "", 1, "a line", (), None)
+    filters: list[Any] = list(handler.filters)
+    return any(
+        isinstance(getattr(each, "filter", each)(logging.makeLogRecord(vars(record))), logging.LogRecord)
+        for each in filters
+    )
+
+
+def _judge_leaks(lines: list[Line], run: _Run, handler: logging.Handler) -> None:
     leaking = [
         (line, text) for line, text in zip(lines, run.masked, strict=True) if any(one in text for one in line.hidden)
     ]
     if not leaking:
         return
     secret_lines = [line for line in lines if line.hidden]
-    if len(leaking) == len(secret_lines) and handler.filters and sys.version_info < (3, 12):
+    if len(leaking) == len(secret_lines) and sys.version_info < (3, 12) and _returns_a_record(handler):
         raise NotYet(
             "Up to Python 3.11 a record that a filter returns is not used: only whether it is true. Let the handler's "
             "formatter mask the finished text; that works in all versions.",
             misconception="filter-returns-a-record",
         )
     kinds = {line.misconception for line, _ in leaking}
-    order = ["misses-urls", "only-postgresql", "masks-one-url", "misses-known-secrets"]
-    order += ["masks-the-shorter-first", "misses-arguments", "misses-objects", "misses-tracebacks"]
+    order = ["misses-urls", "only-postgresql", "misses-odd-passwords", "needs-a-user", "masks-one-url"]
+    order += [
+        "misses-known-secrets",
+        "masks-one-secret",
+        "masks-the-shorter-first",
+        "misses-arguments",
+        "misses-objects",
+        "misses-tracebacks",
+    ]
     if {line.misconception for line in secret_lines} == kinds and len(leaking) == len(secret_lines):
         raise NotYet(
             "The handler writes every secret as before. What you prepared is not used by it, or it masks nothing.",
@@ -226,6 +142,14 @@ def _judge_leaks(lines: list[_Line], run: _Run, handler: logging.Handler) -> Non
 
 def _judge_other(reference: _Run, run: _Run) -> None:
     for was, now in zip(reference.other, run.other, strict=True):
+        if was != now and reference.records == run.records:
+            raise NotYet(
+                "Another handler of the same logger writes something else now, though the records are as they were. "
+                "The two share something that was changed, such as their `Formatter` object. Give this handler one "
+                "of its own.",
+                misconception="changes-what-is-shared",
+                case=Case("the other handler", _short(was), _short(now), True),
+            )
         if was != now:
             raise NotYet(
                 "Another handler of the same logger writes something else now. All handlers get the same record: "
@@ -242,7 +166,7 @@ def _judge_other(reference: _Run, run: _Run) -> None:
         )
 
 
-def _judge_rest(lines: list[_Line], run: _Run, reference: _Run) -> None:
+def _judge_rest(lines: list[Line], run: _Run, reference: _Run) -> None:
     for line, text, was in zip(lines, run.masked, reference.masked, strict=True):
         if not text:
             raise NotYet(

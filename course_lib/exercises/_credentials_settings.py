@@ -1,10 +1,7 @@
 """What lesson 08's check of settings tries: environment, file, both and neither, and what comes out besides."""
 
 import contextlib
-import io
-import logging
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,49 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
+from course_lib._secret_sources import SettingsError
+from course_lib.exercises._credentials_watch import invented, prints_the_secret, watched_output
 from course_lib.exercises.core import AnswerError, Case, NotYet, ask
 from course_lib.exercises.tracebacks import one_line
 
 NAME = "DATABASE_URL"
-
-
-def invented(word: str = "example") -> str:
-    """A password that nobody has guessed, recognisable as invented."""
-    return f"{word}-{secrets.token_hex(5)}"
-
-
-class Printed(io.StringIO):
-    """What an answer printed or logged while it was watched."""
-
-    def __contains__(self, secret: object) -> bool:
-        return str(secret) in self.getvalue()
-
-
-@contextlib.contextmanager
-def watched_output() -> Iterator[Printed]:
-    """Within this block, keep what is printed and logged instead of showing it."""
-    printed = Printed()
-    handler = logging.StreamHandler(printed)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)  # on DEBUG botocore itself logs the secret that it fetched
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            yield printed
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-
-
-def prints_the_secret() -> NotYet:
-    """The verdict on an answer that shows the password while it works."""
-    return NotYet(
-        "The password was printed or logged on the way. Whoever reads the log, or the notebook's file, has it now. "
-        "Take the output away.",
-        misconception="prints-the-secret",
-    )
 
 
 @contextlib.contextmanager
@@ -93,33 +56,40 @@ class _Call:
 
 
 def _url() -> str:
-    return f"postgresql://app:{invented()}@db.internal/shop"
+    # With an "=" in it, as the options of a URL have one.
+    return f"postgresql://app:{invented()}@db.internal/shop?sslmode=verify-full"
 
 
-def _write(path: Path, url: str) -> str:
-    """Write a `.env` file with the URL, if there is one, among other variables; return the secret of another one."""
+def _secret_part(url: str | None) -> str:
+    return (make_url(url).password or "") if url else ""
+
+
+def _write(path: Path, url: str | None) -> list[str]:
+    """Write a `.env` file with the URL, if there is one, among other variables; return the secrets of those."""
+    if url is None:
+        path.unlink(missing_ok=True)
+        return []
     token = invented("example-token")
     line = f'export {NAME}="{url}"\n' if url else ""
     path.write_text(f"API_TOKEN='{token}'\n# the database\n{line}WORKERS=2\n", encoding="utf-8")
-    return token
+    return [token]
 
 
-async def _called(read: Callable[[str], Any], title: str, *, environment: str | None, file: str | None) -> _Call:
+async def _called(
+    read: Callable[[str], Any], path: Path, title: str, *, environment: str | None, file: str | None
+) -> _Call:
     call = _Call(title, environment, file)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = Path(folder, "settings.env")
-        if file is not None:
-            call.tokens.append(_write(path, file))
-        with _environment(environment), watched_output() as printed:
-            try:
-                call.got = await ask(read, str(path), given=title)
-            except NotYet:
-                raise
-            except Exception as error:
-                call.error = error
-            call.environment_after = os.environ.get(NAME)
-        known = [environment or "", file or "", *call.tokens]
-        call.printed = any(secret in printed for secret in known if secret)
+    call.tokens += _write(path, file)
+    with _environment(environment), watched_output() as printed:
+        try:
+            call.got = await ask(read, str(path), given=title)
+        except NotYet:
+            raise
+        except Exception as error:
+            call.error = error
+        call.environment_after = os.environ.get(NAME)
+    known = [_secret_part(environment), _secret_part(file), *call.tokens]
+    call.printed = any(secret in printed for secret in known if secret)
     return call
 
 
@@ -130,14 +100,19 @@ async def judge_read_url(read: Callable[[str], Any]) -> None:
         NotYet: with the most specific reason.
         Exception: what the answer raised where it should not, if that is no known misunderstanding.
     """
-    calls = [
-        await _called(read, f"{NAME} in the environment, no file", environment=_url(), file=None),
-        await _called(read, f"{NAME} in the environment and in the file", environment=_url(), file=_url()),
-        await _called(read, f"{NAME} in the file only", environment=None, file=_url()),
-        await _called(read, f"{NAME} in another file only", environment=None, file=_url()),
-        await _called(read, f"{NAME} nowhere, no file", environment=None, file=None),
-        await _called(read, f"{NAME} nowhere, a file with other variables", environment=None, file=""),
+    cases: list[tuple[str, str | None, str | None]] = [
+        (f"{NAME} in the environment, no file", _url(), None),
+        (f"{NAME} in the environment and in the file", _url(), _url()),
+        (f"{NAME} in the file only", None, _url()),
+        (f"{NAME} in the file only, which has changed", None, _url()),
+        (f"{NAME} nowhere, no file", None, None),
+        (f"{NAME} nowhere, a file with other variables", None, ""),
     ]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path = Path(folder, "settings.env")  # one path, as a program has: what is kept for a path has to be seen
+        calls = [
+            await _called(read, path, title, environment=environment, file=file) for title, environment, file in cases
+        ]
     _judge_values(calls)
     if any(call.printed for call in calls):
         raise prints_the_secret()
@@ -174,6 +149,13 @@ def _judge_values(calls: list[_Call]) -> None:
     made_up = [value for value in values if isinstance(value, str) and value and value not in given]
     if made_up and len(set(made_up)) == 1 and "://" in made_up[0] and not set(made_up) - set(values[4:]):
         constant = all(value == made_up[0] for value in values)
+        if not constant and not _holds_a_password(made_up[0]):
+            raise NotYet(
+                f"Where {NAME} is not set, a URL from the code comes back. It holds no password, and still a wrong "
+                "deployment would talk to another database without a word. Have no default.",
+                misconception="goes-on-without-it",
+                case=Case(nowhere.title, f"an exception that names {NAME}", "a URL"),
+            )
         raise NotYet(
             "The URL is still in the code: it comes back whatever the environment and the file say."
             if constant
@@ -202,11 +184,18 @@ def _judge_values(calls: list[_Call]) -> None:
             raise _keeps_the_first(call)
 
 
+def _holds_a_password(url: str) -> bool:
+    try:
+        return bool(make_url(url).password)
+    except (ArgumentError, ValueError):
+        return True  # not a URL, so it may be anything
+
+
 def _judge_value(call: _Call, wanted: str | None, calls: list[_Call]) -> None:
     value = call.value
     if value == wanted and type(value) is str:
         return
-    others = {each for other in calls for each in (other.environment, other.file)}
+    others = {each for other in calls for each in (other.environment, other.file) if each}
     if isinstance(value, str) and value in others:
         raise _keeps_the_first(call)
     if isinstance(value, str) and value.strip(" '\"") == wanted:
@@ -215,9 +204,15 @@ def _judge_value(call: _Call, wanted: str | None, calls: list[_Call]) -> None:
             "syntax of its own: let python-dotenv or pydantic-settings read it.",
             misconception="keeps-the-quotes",
         )
-    if value in (None, "") and call.environment is None:
+    if call.environment is None and (value is None or value == ""):
         raise _misses_the_file(call)
-    if isinstance(value, str) and set(value) <= {"*"}:
+    if isinstance(value, str) and wanted and len(value) > 10 and wanted.startswith(value.strip("'\"")):
+        raise NotYet(
+            "The end of the value is missing: it holds an `=`, as a URL with options does. Split the line at its first "
+            "`=` only, or let python-dotenv read it.",
+            misconception="cuts-the-value",
+        )
+    if isinstance(value, str) and value and set(value) <= {"*"}:
         raise NotYet(
             "A `SecretStr` was turned into text and gave stars. Return the `SecretStr` itself.",
             misconception="returns-stars",
@@ -243,7 +238,7 @@ def _judge_error(call: _Call) -> None:
             'shows their values. Set `extra="ignore"` in `model_config`.',
             misconception="refuses-other-variables",
         )
-    if call.environment is not None and call.file is None and isinstance(error, OSError):
+    if call.environment is not None and call.file is None and isinstance(error, OSError | SettingsError):
         raise NotYet(
             "Without a `.env` file the function fails, although the environment has the URL. In production there is no "
             "such file.",

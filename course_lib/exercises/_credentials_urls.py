@@ -1,4 +1,4 @@
-"""What lesson 08's checks of URLs from secrets try, and what a wrong URL tells about how it was made."""
+"""What lesson 08's checks of URLs from secrets try: moto's AWS and mounted folders, changed between the calls."""
 
 import json
 import logging
@@ -9,21 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
-
-from course_lib.exercises._credentials_settings import Printed, invented, prints_the_secret, watched_output
+from course_lib.exercises._credentials_verdicts import SHOWN, Parts, judge_url
+from course_lib.exercises._credentials_watch import Printed, invented, prints_the_secret, watched_output
 from course_lib.exercises.core import AnswerError, Case, NotYet, ask
 from course_lib.exercises.limits import clock_stopped
 from course_lib.exercises.tracebacks import one_line
 
-Parts = dict[str, Any]
-_SHOWN = {"username": "username", "password": "password", "host": "host", "port": "port", "database": "dbname"}
 _client: Any = None
-_PUT_TOGETHER = (
-    "The URL was put together as text, and a character of the password is read as a part of the URL. Use `URL.create`, "
-    "which takes the parts as they are."
-)
 
 
 def _parts(password: str) -> Parts:
@@ -46,104 +38,6 @@ def _passwords() -> list[str]:
         f"{invented()}'\"\\$",
         f" {invented()}  ",
     ]
-
-
-def judge_url(got: object, expected: Parts, earlier: list[Parts], given: str) -> None:
-    """Is this the async URL with these parts?
-
-    Args:
-        got: what the answer returned.
-        expected: the parts that it should hold.
-        earlier: the parts of the calls before.
-        given: the call, as text.
-
-    Raises:
-        NotYet: with the most specific reason.
-    """
-    shown = ", ".join(f"{_SHOWN[name]}={value!r}" for name, value in expected.items())
-
-    def case(found: str) -> Case:
-        return Case(given, shown, found, made_up=True)
-
-    if not isinstance(got, str | URL):
-        raise NotYet(
-            "Return a URL, as an object or as text.",
-            misconception="returns-no-url",
-            case=case("None" if got is None else f"an object of type {type(got).__name__}"),
-        )
-    try:
-        url = make_url(got)
-    except (ArgumentError, ValueError) as error:
-        raise NotYet(_PUT_TOGETHER, misconception="f-string", case=case(one_line(error))) from error
-    found = {name: getattr(url, name) for name in expected}
-    held = case(", ".join(f"{_SHOWN[name]}={value!r}" for name, value in found.items()))
-    if found in earlier:
-        raise NotYet(
-            "This is the secret of an earlier call. It was changed in between, and a value that is kept in a global or "
-            "a cache is the old one. Fetch it in each call.",
-            misconception="fetched-once",
-            case=held,
-        )
-    if found == expected:
-        if url.drivername != "postgresql+asyncpg":
-            raise NotYet(
-                f"The URL names the driver `{url.drivername}`. An async engine with asyncpg needs "
-                "`postgresql+asyncpg`.",
-                misconception="another-driver",
-                case=case(url.drivername),
-            )
-        return
-    raise _mistake(found, expected, held)
-
-
-def _mistake(found: Parts, expected: Parts, case: Case) -> NotYet:
-    password, wanted = found["password"], expected["password"]
-    line_breaks = {name for name, value in found.items() if isinstance(value, str) and value.endswith(("\n", "\r"))}
-    if line_breaks:
-        return NotYet(
-            "The line break at the end of the file came along. The server refuses such a password, and the database "
-            "of that name does not exist. Take off one line break: `.removesuffix` knows how.",
-            misconception="keeps-the-line-break",
-            case=case,
-        )
-    if password == "***":
-        return NotYet(
-            "The password is `***`: `str(url)` hides it. Return the URL object, or text from "
-            "`render_as_string(hide_password=False)`.",
-            misconception="masked-url",
-            case=case,
-        )
-    if found["host"] != expected["host"] and "@" in wanted:
-        return NotYet(
-            "A part of the password became the host: it holds an `@`, and text was put together with it. "
-            "Use `URL.create`, which takes the parts as they are.",
-            misconception="password-becomes-host",
-            case=case,
-        )
-    if isinstance(password, str) and password != wanted and password == wanted.strip():
-        return NotYet(
-            "Spaces at the ends of the password were taken off, and they belong to it. Take off one line break and "
-            "nothing else.",
-            misconception="strips-spaces",
-            case=case,
-        )
-    if isinstance(password, str) and password.replace("+", " ") == wanted.replace("+", " ") and password != wanted:
-        return NotYet(
-            "`quote_plus` writes a space as `+`, and SQLAlchemy reads a `+` in a password as it is. Use `URL.create`.",
-            misconception="quote-plus",
-            case=case,
-        )
-    if password != wanted and all(found[name] == expected[name] for name in found if name != "password"):
-        return NotYet(_PUT_TOGETHER, misconception="f-string", case=case)
-    wrong = [_SHOWN[name] for name in found if found[name] != expected[name]]
-    if len(wrong) == len(found):
-        return NotYet(
-            "Nothing in this URL comes from the secret that was asked for. Was it read when the cell ran, or from "
-            "another place? Read what the arguments name, in each call.",
-            misconception="read-before-the-call",
-            case=case,
-        )
-    return NotYet(f"Not all parts arrived: {', '.join(wrong)}.", misconception="loses-a-part", case=case)
 
 
 def _aws() -> Any:
@@ -180,7 +74,7 @@ async def judge_aws_url(database_url: Callable[[Any, str], Any]) -> None:
     with watched_output() as printed:
         for number, password in enumerate(_passwords()):
             parts, name = _parts(password), names[number % 2]
-            stored = {_SHOWN[key]: value for key, value in parts.items()}
+            stored = {SHOWN[key]: value for key, value in parts.items()}
             with clock_stopped():
                 _store(client, name, json.dumps({"engine": "postgres", **stored}))
             given = f"database_url(client, {'ab'[number % 2]!r})"
@@ -211,15 +105,15 @@ def _mount(folder: Path, parts: Parts, *, line_break: str) -> None:
     """Write the parts as a new version of a mounted secret, as Kubernetes does where links can be made."""
     version = Path(tempfile.mkdtemp(prefix="..", dir=folder))
     for key, value in parts.items():
-        (version / _SHOWN[key]).write_bytes(f"{value}{line_break}".encode())
+        (version / SHOWN[key]).write_bytes(f"{value}{line_break}".encode())
     try:
         (folder / "..new").symlink_to(version.name)
         (folder / "..new").replace(folder / "..data")
-        for name in _SHOWN.values():
+        for name in SHOWN.values():
             if not (folder / name).is_symlink():
                 (folder / name).symlink_to(f"..data/{name}")
     except OSError:  # Windows lets only some users make links
-        for name in _SHOWN.values():
+        for name in SHOWN.values():
             shutil.copy(version / name, folder / name)
 
 
@@ -243,15 +137,15 @@ async def judge_file_url(url_from_files: Callable[[Path], Any]) -> None:
     for got, parts, before, given in results:
         judge_url(got, parts, before, given)
     _judge_printed(printed, earlier)
-    for missing in ("password", "host"):
+    for missing in ("password", "host", "port", "username", "dbname"):
         await _judge_missing(url_from_files, missing)
 
 
 def _folder_without(missing: str, parts: Parts, place: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="mounted-", dir=place))
     for key, value in parts.items():
-        if _SHOWN[key] != missing:
-            (folder / _SHOWN[key]).write_text(f"{value}\n")
+        if SHOWN[key] != missing:
+            (folder / SHOWN[key]).write_text(f"{value}\n")
     return folder
 
 
@@ -275,9 +169,15 @@ async def _judge_missing(url_from_files: Callable[[Path], Any], missing: str) ->
                 case=Case(given, wanted, "a URL"),
             )
         if isinstance(error, KeyError):
+            told = missing in str(error) and folder.name in str(error)
             raise NotYet(
-                f"`{one_line(error)}` names neither the folder nor what to do. Raise an exception of another kind, "
-                "whose message has the file's name and the folder's.",
+                (
+                    "A `KeyError` shows its argument as a key, in quotes. Raise an exception of another kind, with the "
+                    "same message."
+                )
+                if told
+                else f"`{one_line(error)}` names neither the folder nor what to do. Raise an exception of another "
+                "kind, whose message has the file's name and the folder's.",
                 misconception="bare-key-error",
                 case=Case(given, wanted, one_line(error)),
             )

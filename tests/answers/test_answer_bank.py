@@ -25,6 +25,8 @@ def exercises() -> dict[str, list[Exercise]]:
 
 
 EXERCISES = exercises()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _only_what_answers_make() -> Iterator[None]:
     """Keep the million objects of this process out of the garbage collector, which each check asks three times."""

@@ -54,6 +54,32 @@ def read_database_url(env_file):
     return SecretStr(ChainMap(os.environ, dotenv_values(env_file))["DATABASE_URL"])
 
 
+# %% right: a parser of its own and an exception of its own
+import os, shlex, pathlib
+from pydantic import SecretStr
+class Missing(Exception):
+    def __init__(self): super().__init__("no DATABASE_URL anywhere")
+def read_database_url(env_file):
+    if "DATABASE_URL" in os.environ: return SecretStr(os.environ["DATABASE_URL"])
+    try: text = pathlib.Path(env_file).read_text()
+    except FileNotFoundError: text = ""
+    for word in shlex.split(text, comments=True):
+        name, _, value = word.partition("=")
+        if name == "DATABASE_URL": return SecretStr(value)
+    raise Missing
+
+
+# %% right: an object that can be called
+import os, dotenv
+from pydantic import SecretStr
+class Reader:
+    def __call__(self, env_file):
+        value = os.getenv("DATABASE_URL") or dotenv.get_key(env_file, "DATABASE_URL")
+        assert value, "DATABASE_URL is missing"
+        return SecretStr(value)
+read_database_url = Reader()
+
+
 # %% wrong: still-in-the-code | still in the code
 from pydantic import SecretStr
 
@@ -74,31 +100,6 @@ class Settings(BaseSettings, extra="ignore"):
 
 def read_database_url(env_file):
     return Settings(_env_file=env_file).database_url
-
-
-# %% wrong: default-holds-the-secret | a URL from the code comes back
-# The same with plain text: what matters more is said first.
-import os
-
-from dotenv import dotenv_values
-
-
-def read_database_url(env_file):
-    default = "postgresql://app:example-Qz7@db.internal/shop"
-    return os.environ.get("DATABASE_URL", dotenv_values(env_file).get("DATABASE_URL", default))
-
-
-# %% wrong: prints-the-secret | printed or logged
-import os
-
-from dotenv import dotenv_values
-from pydantic import SecretStr
-
-
-def read_database_url(env_file):
-    value = os.environ.get("DATABASE_URL") or dotenv_values(env_file)["DATABASE_URL"]
-    print("using", value)
-    return SecretStr(value)
 
 
 # %% wrong: prints-the-secret | printed or logged
@@ -171,34 +172,6 @@ from pydantic import SecretStr
 
 def read_database_url(env_file):
     return SecretStr(os.environ["DATABASE_URL"])
-
-
-# %% wrong: does-not-read-the-file | stands in the file
-# Looks for .env in the current folder, not for the file that is passed.
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
-    database_url: SecretStr
-
-
-def read_database_url(env_file):
-    return Settings().database_url
-
-
-# %% wrong: needs-the-file | Without a `.env` file the function fails
-import os
-from pathlib import Path
-
-from pydantic import SecretStr
-
-
-def read_database_url(env_file):
-    lines = Path(env_file).read_text().splitlines()
-    pairs = dict(line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
-    return SecretStr(os.environ.get("DATABASE_URL") or pairs["DATABASE_URL"].strip('"'))
 
 
 # %% wrong: keeps-the-quotes | the quotes came along
@@ -313,6 +286,58 @@ class Settings(BaseSettings, extra="ignore"):
 
 def read_database_url(env_file):
     return Settings(_env_file=env_file)
+
+
+# %% wrong: goes-on-without-it | It holds no password
+import os
+from dotenv import dotenv_values
+from pydantic import SecretStr
+def read_database_url(env_file):
+    return SecretStr({**dotenv_values(env_file), **os.environ}.get("DATABASE_URL", "postgresql://localhost/shop"))
+
+
+# %% wrong: prints-the-secret | printed or logged
+import os
+from dotenv import dotenv_values
+from pydantic import SecretStr
+from sqlalchemy import make_url
+def read_database_url(env_file):
+    value = {**dotenv_values(env_file), **os.environ}.get("DATABASE_URL")
+    if value is None: raise LookupError("DATABASE_URL")
+    print(make_url(value).password); return SecretStr(value)
+
+
+# %% wrong: keeps-the-first | of an earlier call
+import os, functools
+from dotenv import dotenv_values
+from pydantic import SecretStr
+@functools.lru_cache
+def read_database_url(env_file):
+    value = {**dotenv_values(env_file), **os.environ}.get("DATABASE_URL")
+    if value is None: raise LookupError("DATABASE_URL")
+    return SecretStr(value)
+
+
+# %% wrong: cuts-the-value | at its first
+import os
+from pydantic import SecretStr
+def read_database_url(env_file):
+    if "DATABASE_URL" in os.environ: return SecretStr(os.environ["DATABASE_URL"])
+    if os.path.exists(env_file):
+        for line in open(env_file):
+            if "DATABASE_URL" in line: return SecretStr(line.split("=")[1].strip().strip('"'))
+    raise LookupError("DATABASE_URL")
+
+
+# %% wrong: another-value | something else than the value
+from pydantic import SecretStr
+def read_database_url(env_file): return ""
+
+
+# %% wrong: needs-the-file | In production there is no such file
+from course_lib.settings import DatabaseSettings
+def read_database_url(env_file):
+    return DatabaseSettings(env_file=env_file).database_url
 
 
 # %% error: name 'SecretStr' is not defined

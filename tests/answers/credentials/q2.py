@@ -54,7 +54,7 @@ def database_url(client, secret_id):
     return f"postgresql+asyncpg://{s['username']}:{s['password']}@{s['host']}:{s['port']}/{s['dbname']}"
 
 
-# %% wrong: f-string | a character of the password is read as a part of the URL
+# %% wrong: f-string | put into the text of a URL
 import json
 
 
@@ -89,22 +89,6 @@ def secret(client, name):
 def database_url(client, secret_id):
     s = secret(client, secret_id)
     return URL.create("postgresql+asyncpg", s["username"], s["password"], s["host"], s["port"], s["dbname"])
-
-
-# %% wrong: fetched-once | the secret of an earlier call
-import json
-
-from sqlalchemy import URL
-
-_url = None
-
-
-def database_url(client, secret_id):
-    global _url
-    if _url is None:
-        s = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
-        _url = URL.create("postgresql+asyncpg", s["username"], s["password"], s["host"], s["port"], s["dbname"])
-    return _url
 
 
 # %% wrong: read-before-the-call | Nothing in this URL comes from the secret
@@ -151,17 +135,6 @@ def database_url(client, secret_id):
     return URL.create("postgresql+asyncpg", s["username"], s["password"], s["host"], database=s["dbname"])
 
 
-# %% wrong: strips-spaces | Spaces at the ends of the password
-import json
-
-from sqlalchemy import URL
-
-
-def database_url(client, secret_id):
-    s = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
-    return URL.create("postgresql+asyncpg", s["username"], s["password"].strip(), s["host"], s["port"], s["dbname"])
-
-
 # %% wrong: returns-no-url | Return a URL, as an object or as text
 import json
 
@@ -182,6 +155,44 @@ def database_url(client, secret_id):
     return URL.create("postgresql+asyncpg", s["username"], s["password"], s["host"], s["port"], s["dbname"])
 
 
+# %% wrong: encodes-for-url-create | Encode only what goes into text
+import json
+from urllib.parse import quote_plus
+from sqlalchemy.engine import URL
+def database_url(c, i):
+    s = json.loads(c.get_secret_value(SecretId=i)["SecretString"])
+    return URL.create("postgresql+asyncpg", s["username"], quote_plus(s["password"]), s["host"], s["port"], s["dbname"])
+
+
+# %% wrong: f-string | became an `A`
+import json
+from urllib.parse import unquote
+from sqlalchemy.engine import URL
+def database_url(c, i):
+    s = json.loads(c.get_secret_value(SecretId=i)["SecretString"])
+    return URL.create("postgresql+asyncpg", s["username"], unquote(s["password"]), s["host"], s["port"], s["dbname"])
+
+
+# %% wrong: loses-a-part | a huge number
+import json
+from sqlalchemy.engine import URL
+def database_url(c, i):
+    s = json.loads(c.get_secret_value(SecretId=i)["SecretString"])
+    return URL.create("postgresql+asyncpg", s["username"], s["password"], s["host"], 10**5000, s["dbname"])
+
+
+# %% wrong: loses-a-part | an object of type P
+import json
+from sqlalchemy.engine import URL
+class P:
+    def __init__(s, x): s.x = x
+    def __str__(s): return s.x
+    def __repr__(s): raise RuntimeError("x")
+def database_url(c, i):
+    s = json.loads(c.get_secret_value(SecretId=i)["SecretString"])
+    return URL.create("postgresql+asyncpg", s["username"], P(s["password"]), s["host"], s["port"], s["dbname"])
+
+
 # %% error: string indices must be integers
 from sqlalchemy import URL
 
@@ -189,11 +200,6 @@ from sqlalchemy import URL
 def database_url(client, secret_id):
     s = client.get_secret_value(SecretId=secret_id)["SecretString"]
     return URL.create("postgresql+asyncpg", s["username"], s["password"], s["host"], s["port"], s["dbname"])
-
-
-# %% error: ResourceNotFoundException
-def database_url(client, secret_id):
-    return client.get_secret_value(SecretId="shop/database-of-somebody-else")
 
 
 # %% timed out: waits for ever

@@ -39,6 +39,19 @@ def url_from_files(folder):
     return DatabaseSettings(env_file=None, secrets_dir=folder).url
 
 
+# %% right: bytes, and an exception of its own
+from sqlalchemy import URL
+class MissingSecret(Exception):
+    def __init__(self, path): self.path = path; super().__init__(str(path))
+def url_from_files(folder):
+    v = {}
+    for n in ("username","password","host","port","dbname"):
+        try: v[n] = (folder/n).read_bytes().decode().removesuffix("\n")
+        except OSError as e: raise MissingSecret(folder/n) from e
+    v["database"] = v.pop("dbname"); v["port"] = int(v["port"])
+    return URL.create("postgresql+asyncpg", **v)
+
+
 # %% wrong: keeps-the-line-break | The line break at the end of the file came along
 from sqlalchemy import URL
 
@@ -50,32 +63,6 @@ def url_from_files(folder):
     )
 
 
-# %% wrong: keeps-the-line-break | The line break at the end of the file came along
-# Only the password's was thought of.
-from sqlalchemy import URL
-
-
-def url_from_files(folder):
-    def read(name):
-        return (folder / name).read_text()
-
-    password = read("password").removesuffix("\n")
-    return URL.create("postgresql+asyncpg", read("username"), password, read("host"), int(read("port")), read("dbname"))
-
-
-# %% wrong: strips-spaces | Spaces at the ends of the password
-from sqlalchemy import URL
-
-
-def url_from_files(folder):
-    def read(name):
-        return (folder / name).read_text().strip()
-
-    return URL.create(
-        "postgresql+asyncpg", read("username"), read("password"), read("host"), int(read("port")), read("dbname")
-    )
-
-
 # %% wrong: bare-key-error | names neither the folder nor what to do
 from sqlalchemy import URL
 
@@ -83,16 +70,6 @@ from sqlalchemy import URL
 def url_from_files(folder):
     v = {file.name: file.read_text().removesuffix("\n") for file in folder.iterdir() if file.is_file()}
     return URL.create("postgresql+asyncpg", v["username"], v["password"], v["host"], int(v["port"]), v["dbname"])
-
-
-# %% wrong: password-becomes-host | A part of the password became the host
-def url_from_files(folder):
-    def read(name):
-        return (folder / name).read_text().removesuffix("\n")
-
-    return (
-        f"postgresql+asyncpg://{read('username')}:{read('password')}@{read('host')}:{read('port')}/{read('dbname')}"
-    )
 
 
 # %% wrong: fetched-once | the secret of an earlier call
@@ -154,17 +131,6 @@ def url_from_files(folder):
     return URL.create("postgresql+asyncpg", v["username"], v["password"], v["host"], int(v["port"]), v["dbname"])
 
 
-# %% wrong: another-driver | names the driver `postgresql`
-from sqlalchemy import URL
-
-
-def url_from_files(folder):
-    def read(name):
-        return (folder / name).read_text().removesuffix("\n")
-
-    return URL.create("postgresql", read("username"), read("password"), read("host"), int(read("port")), read("dbname"))
-
-
 # %% wrong: loses-a-part | Not all parts arrived: dbname
 from sqlalchemy import URL
 
@@ -176,19 +142,34 @@ def url_from_files(folder):
     return URL.create("postgresql+asyncpg", read("username"), read("password"), read("host"), int(read("port")))
 
 
-# %% wrong: returns-no-url | Return a URL, as an object or as text
+# %% wrong: goes-on-without-it | without the file port
+from sqlalchemy import URL
 def url_from_files(folder):
-    return (folder / "password").read_bytes()
+    def r(n, d=None):
+        p = folder/n
+        if not p.exists() and d: return d
+        return p.read_text().removesuffix("\n")
+    return URL.create("postgresql+asyncpg", r("username"), r("password"), r("host"), int(r("port","5432")), r("dbname"))
 
 
-# %% error: No such file or directory
+# %% wrong: bare-key-error | as a key
+from sqlalchemy import URL
 def url_from_files(folder):
-    return (folder / "url").read_text()
+    def r(n):
+        if not (folder/n).exists(): raise KeyError(f"no {n} in {folder}")
+        return (folder/n).read_text().removesuffix("\n")
+    return URL.create("postgresql+asyncpg", r("username"), r("password"), r("host"), int(r("port")), r("dbname"))
 
 
-# %% timed out: waits for ever
-import asyncio
+# %% wrong: cuts-the-last-character | Not every file ends with
+from sqlalchemy import URL
+def url_from_files(folder):
+    r = lambda n: (folder/n).read_text()[:-1]
+    return URL.create("postgresql+asyncpg", r("username"), r("password"), r("host"), int(r("port")), r("dbname"))
 
 
-async def url_from_files(folder):
-    await asyncio.Event().wait()
+# %% wrong: strips-spaces | Spaces at the ends
+from sqlalchemy import URL
+def url_from_files(folder):
+    r = lambda n: (folder/n).read_text().removesuffix("\n").lstrip()
+    return URL.create("postgresql+asyncpg", r("username"), r("password"), r("host"), int(r("port")), r("dbname"))

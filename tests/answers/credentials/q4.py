@@ -11,7 +11,7 @@ def protect_handler(handler, secrets):
         text = inner(record)
         if words:
             text = re.sub("|".join(words), "***", text)
-        return re.sub(r"([a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]+:)[^\s@]+@", r"\1***@", text)
+        return re.sub(r"([a-zA-Z][a-zA-Z0-9+.\-]*://[^\s:/@]*:)[^\s@]+@", r"\1***@", text)
 
     handler.format = format
 
@@ -66,6 +66,22 @@ def protect_handler(handler, secrets):
         emit(twin)
 
     handler.emit = masked_emit
+
+
+# %% right: a copied record, before the handler gets it
+import logging, re, copy
+def protect_handler(handler, secrets):
+    inner = handler.formatter or logging.Formatter()
+    def mask(t):
+        for s in sorted(secrets, key=len)[::-1]: t = t.replace(s, "*"*8)
+        return re.sub(r"(://[^:@\s/]*:)[^@\s]+@", r"\1*@", t)
+    handle = handler.handle
+    def new(record):
+        r = logging.makeLogRecord(record.__dict__)
+        r.msg, r.args = mask(record.getMessage()), None
+        if r.exc_info: r.exc_text = mask(inner.formatException(r.exc_info)); r.exc_info = None
+        return handle(r)
+    handler.handle = new
 
 
 # %% wrong: mutates-the-record | All handlers get the same record
@@ -142,25 +158,6 @@ def protect_handler(handler, secrets):
     handler.setFormatter(Masked())
 
 
-# %% wrong: only-postgresql | Brokers, caches and other databases
-# Schemes of letters only.
-import logging
-import re
-
-
-def protect_handler(handler, secrets):
-    inner = handler.formatter or logging.Formatter()
-
-    class Masked(logging.Formatter):
-        def format(self, record):
-            text = inner.format(record)
-            for secret in sorted(secrets, key=len, reverse=True):
-                text = text.replace(secret, "***")
-            return re.sub(r"((?:postgresql|redis|amqps|https)://[^\s:/@]*:)[^\s@]*@", r"\1***@", text)
-
-    handler.setFormatter(Masked())
-
-
 # %% wrong: misses-known-secrets | One of the `secrets` stands in the line
 import logging
 import re
@@ -211,21 +208,6 @@ def protect_handler(handler, secrets):
     handler.setFormatter(Masked())
 
 
-# %% wrong: masks-nothing | writes every secret as before
-import logging
-import re
-
-
-class Masked(logging.Formatter):
-    def format(self, record):
-        return re.sub(r"://([^:]*):[^@]*@", r"://\1:***@", super().format(record))
-
-
-def protect_handler(handler, secrets):
-    logging.getLogger().addFilter(lambda record: True)
-    Masked()
-
-
 # %% wrong: hides-too-much | More than the password is gone
 import logging
 
@@ -234,24 +216,6 @@ def protect_handler(handler, secrets):
     class Masked(logging.Formatter):
         def format(self, record):
             return "***"
-
-    handler.setFormatter(Masked())
-
-
-# %% wrong: hides-too-much | a user, a host
-import logging
-import re
-
-
-def protect_handler(handler, secrets):
-    inner = handler.formatter or logging.Formatter()
-
-    class Masked(logging.Formatter):
-        def format(self, record):
-            text = inner.format(record)
-            for secret in sorted(secrets, key=len, reverse=True):
-                text = text.replace(secret, "***")
-            return re.sub(r"\w[\w+.-]*://\S*", "***", text)
 
     handler.setFormatter(Masked())
 
@@ -308,25 +272,6 @@ def protect_handler(handler, secrets):
     handler.setFormatter(Masked())
 
 
-# %% wrong: misses-known-secrets | as it is, without a URL around it
-# The shorter secret first: of the longer one an end is left.
-import logging
-import re
-
-
-def protect_handler(handler, secrets):
-    inner = handler.formatter or logging.Formatter()
-
-    class Masked(logging.Formatter):
-        def format(self, record):
-            text = inner.format(record)
-            for secret in secrets[:1]:
-                text = text.replace(secret, "***")
-            return re.sub(r"(\w[\w+.-]*://[^\s:/@]*:)[^\s@]*@", r"\1***@", text)
-
-    handler.setFormatter(Masked())
-
-
 # %% wrong: masks-the-shorter-first | the longest
 import logging
 import re
@@ -343,6 +288,74 @@ def protect_handler(handler, secrets):
             return re.sub(r"(\w[\w+.-]*://[^\s:/@]*:)[^\s@]*@", r"\1***@", text)
 
     handler.setFormatter(Masked())
+
+
+# %% wrong: masks-one-secret | one of them twice
+import logging, re
+class F(logging.Formatter):
+    def __init__(self, i, s): super().__init__(); self.i, self.s = i, s
+    def format(self, r):
+        t = self.i.format(r)
+        for s in sorted(self.s, key=len)[::-1]: t = t.replace(s, "***", 1)
+        return re.sub(r"(\w[\w+.-]*://[^\s:/@]*:)[^\s@]*@", r"\1***@", t)
+def protect_handler(h, s): h.setFormatter(F(h.formatter or logging.Formatter(), s))
+
+
+# %% wrong: misses-odd-passwords | hold more than letters
+import logging, re
+class F(logging.Formatter):
+    def __init__(self, i, s): super().__init__(); self.i, self.s = i, s
+    def format(self, r):
+        t = self.i.format(r)
+        for s in sorted(self.s, key=len)[::-1]: t = t.replace(s, "***")
+        return re.sub(r"(\w[\w+.-]*://[^\s:/@]*:)[\w-]+@", r"\1***@", t)
+def protect_handler(h, s): h.setFormatter(F(h.formatter or logging.Formatter(), s))
+
+
+# %% wrong: changes-what-is-shared | `Formatter` object
+import logging, re
+def protect_handler(handler, secrets):
+    f = handler.formatter
+    if f is None:
+        f = logging.Formatter(); handler.setFormatter(f)
+    old = f.format
+    def new(record):
+        t = old(record)
+        for s in sorted(secrets, key=len)[::-1]: t = t.replace(s, "-")
+        return re.sub(r"(://[^:@\s/]*:)[^@\s]+@", r"\1-@", t)
+    f.format = new
+
+
+# %% wrong: needs-a-user | nothing stands before the
+import logging, re
+class F(logging.Formatter):
+    def __init__(self, i, s): super().__init__(); self.i, self.s = i, s
+    def format(self, r):
+        t = self.i.format(r)
+        for s in sorted(self.s, key=len)[::-1]: t = t.replace(s, "***")
+        return re.sub(r"(\w[\w+.-]*://[^\s:/@]+:)[^\s@]*@", r"\1***@", t)
+def protect_handler(h, s): h.setFormatter(F(h.formatter or logging.Formatter(), s))
+
+
+# %% wrong: masks-nothing | or it masks nothing
+import logging
+def protect_handler(handler, secrets):
+    handler.addFilter(lambda r: True)
+
+
+# %% wrong: drops-lines | stream was closed
+def protect_handler(h, s): h.stream.close()
+
+
+# %% wrong: drops-lines | failed while it wrote
+import logging, re
+class F(logging.Formatter):
+    def __init__(self, i, s): super().__init__(); self.i, self.s = i, s
+    def format(self, r):
+        t = self.i.format(r)
+        for s in sorted(self.s, key=len)[::-1]: t = re.sub(s, "***", t)
+        return re.sub(r"(\w[\w+.-]*://[^\s:/@]*:)[^\s@]*@", r"\1***@", t)
+def protect_handler(h, s): h.setFormatter(F(h.formatter or logging.Formatter(), s))
 
 
 # %% error: object has no attribute 'masks'

@@ -46,6 +46,21 @@ async def grants(schema, application, reader):
     ]
 
 
+# %% right: with comments and empty statements
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return ["-- grants", f"REVOKE ALL ON SCHEMA {s} FROM PUBLIC", *base, ";", ""]
+
+
 # %% wrong: makes-it-the-owner | The application can drop the table
 def grants(schema, application, reader):
     return [
@@ -54,12 +69,6 @@ def grants(schema, application, reader):
         f"GRANT USAGE ON SCHEMA {schema} TO {reader}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
     ]
-
-
-# %% wrong: makes-it-the-owner | The application can drop the table
-# Made a member of whoever runs this.
-def grants(schema, application, reader):
-    return [f"DO $$ BEGIN EXECUTE format('GRANT %I TO {application}', 'learner'); END $$"]
 
 
 # %% wrong: makes-it-the-owner | or is a superuser
@@ -185,46 +194,152 @@ def grants(schema, application, reader):
     ]
 
 
-# %% wrong: grants-to-public | `PUBLIC` means everybody
-def grants(schema, application, reader):
-    rows = "INSERT, UPDATE, DELETE"
-    return [
-        f"GRANT USAGE ON SCHEMA {schema} TO PUBLIC",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO PUBLIC",
-        f"GRANT {rows} ON ALL TABLES IN SCHEMA {schema} TO {application}",
-        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {application}",
-        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {rows} ON TABLES TO {application}",
-        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {application}",
-        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO PUBLIC",
-    ]
-
-
 # %% wrong: statement-refused | syntax error
 def grants(schema, application, reader):
     return [f"GRANT USAGE ON SCHEME {schema} TO {application}"]
 
 
-# %% wrong: statement-refused | does not exist
+# %% wrong: grants-more | The reader has a right
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return base + [f"GRANT TRIGGER, REFERENCES ON ALL TABLES IN SCHEMA {s} TO {r}"]
+
+
+# %% wrong: grants-more | The application has a right
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return base + [f"GRANT TRIGGER, REFERENCES ON ALL TABLES IN SCHEMA {s} TO {a}"]
+
+
+# %% wrong: with-grant-option | pass its rights on
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return [x + (" WITH GRANT OPTION" if x.startswith("GRANT") else "") for x in base]
+
+
+# %% wrong: grants-more | elsewhere in the database
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return base + [f"DO $$ BEGIN EXECUTE format('GRANT ALL ON DATABASE %I TO {a}', current_database()); END $$"]
+
+
+# %% wrong: grants-to-public | `PUBLIC` means everybody
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return base + [f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO PUBLIC"]
+
+
+# %% wrong: statement-hangs | did not end within 3 seconds
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return ["SELECT pg_sleep(60)"]
+
+
+# %% wrong: statement-refused | surrogates not allowed
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return ["GRANT \udcff"]
+
+
+# %% wrong: leaves-a-transaction-open | left a transaction open
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return ["BEGIN", *base]
+
+
+# %% wrong: returns-no-statements | there is int in it
+def grants(s, a, r):
+    rows = "SELECT, INSERT, UPDATE, DELETE"
+    base = [
+        f"GRANT USAGE ON SCHEMA {s} TO {a}, {r}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {s} TO {a}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {s} TO {a}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {s} TO {r}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT {rows} ON TABLES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT USAGE ON SEQUENCES TO {a}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {s} GRANT SELECT ON TABLES TO {r}",
+    ]
+    return [1, 2]
+
+
+# %% error: making and filling tables after your statements had run
 def grants(schema, application, reader):
-    return [f"GRANT USAGE ON SCHEMA {schema} TO app_user"]
-
-
-# %% wrong: returns-no-statements | Return a list of SQL statements
-def grants(schema, application, reader):
-    return {schema: [application, reader]}
-
-
-# %% error: name 'rights' is not defined
-def grants(schema, application, reader):
-    return [f"GRANT {rights} ON ALL TABLES IN SCHEMA {schema} TO {application}"]
+    return [f"DROP TABLE {schema}.item"]
 
 
 # %% timed out: waits for ever
 def grants(schema, application, reader):
     while True:
         pass
-
-
-# %% error: making and filling tables after your statements had run
-def grants(schema, application, reader):
-    return [f"DROP TABLE {schema}.item"]
