@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import logging
 import pkgutil
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +35,17 @@ def _only_what_answers_make() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Some answers switch loggers off, all that there are among them: the tests that follow need theirs."""
+    off = {name for name, logger in logging.root.manager.loggerDict.items() if getattr(logger, "disabled", False)}
+    yield
+    for name, logger in logging.root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = name in off
+    logging.disable(logging.NOTSET)
 
 
 BANK = [(each, answer) for lesson, group in EXERCISES.items() for each in group for answer in answers(lesson, each)]

@@ -21,7 +21,10 @@ def ranges(requirements: list[str]) -> dict[str, Requirement]:
 
 
 BASE = ranges(PROJECT["dependencies"])
-DEV = ranges(PROJECT["optional-dependencies"]["dev"])
+EXTRAS = {name: ranges(requirements) for name, requirements in PROJECT["optional-dependencies"].items()}
+# `dev` takes the extra `clouds` in by the project's own name.
+OWN = EXTRAS["dev"].pop(PROJECT["name"])
+DEV = EXTRAS["dev"] | {name: each for extra in OWN.extras for name, each in EXTRAS[extra].items()}
 
 
 def locked(name: str) -> dict[str, str]:

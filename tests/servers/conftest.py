@@ -11,7 +11,7 @@ from server_helpers import run_apart, wait_until
 from course_lib.servers import PostgresServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def servers_home() -> Iterator[Path]:
     """COURSE_HOME for these tests, with a space in its path. pytest's own folders are closed to other accounts."""
     home = Path(tempfile.mkdtemp(prefix="course tests "))
@@ -20,7 +20,7 @@ def servers_home() -> Iterator[Path]:
         patch.setenv("COURSE_HOME", str(home))
         yield home
         left = list(home.glob("cache/postgres/servers/*"))
-    wait_until(lambda: not any(path.exists() for path in left), 3)
+    wait_until(lambda: not any(path.exists() for path in left), 10)
     still = [str(path) for path in left if path.exists()]
     shutil.rmtree(home)
     assert not still, "servers of these tests left folders behind"
@@ -40,7 +40,7 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(servers_home: Path) -> Iterator[PostgresServer]:
     """One running server for the tests that only look at it."""
     running = run_apart(lambda: PostgresServer.start(max_connections=12, tls=True))

@@ -75,7 +75,7 @@ def test_nothing_is_left_when_the_kernel_dies_while_the_server_starts(delay: flo
     assert kernel.line() == "begin"
     # The supervisor's process is there: from now on nothing may be left.
     mine = psutil.Process(kernel.process.pid)
-    assert wait_until(lambda: bool(instances(mine)), 5)
+    assert wait_until(lambda: bool(instances(mine)), GONE_SECONDS)
     started = instances(mine)
     time.sleep(delay)
     kernel.end()
@@ -93,7 +93,7 @@ async def test_a_busy_server_goes_too() -> None:
         """
     )
     folder = kernel.folder()
-    assert wait_until(lambda: any("SELECT" in " ".join(p.cmdline()) for p in family(folder)), 5)
+    assert wait_until(lambda: any("SELECT" in " ".join(p.cmdline()) for p in family(folder)), GONE_SECONDS)
     processes = family(folder)
     kernel.end()
     assert wait_until(lambda: all_gone(processes) and not folder.exists(), 2)

@@ -284,7 +284,8 @@ async def test_a_wrong_option_is_explained(
     before = set(servers_home.glob("cache/postgres/servers/*"))
     with pytest.raises(SettingError, match=message):
         await PgBouncer.start(server, **settings)  # type: ignore[arg-type]
-    assert set(servers_home.glob("cache/postgres/servers/*")) == before
+    # Those of the tests before may still be on their way out.
+    assert set(servers_home.glob("cache/postgres/servers/*")) <= before
 
 
 def test_each_version_is_asked_only_for_what_it_knows() -> None:
