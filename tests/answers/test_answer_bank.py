@@ -37,14 +37,22 @@ def _only_what_answers_make() -> Iterator[None]:
     gc.unfreeze()
 
 
+def _loggers() -> dict[str, logging.Logger]:
+    named = logging.root.manager.loggerDict.items()
+    return {"": logging.root} | {name: each for name, each in named if isinstance(each, logging.Logger)}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _logging_as_before() -> Iterator[None]:
-    """Some answers switch loggers off, all that there are among them: the tests that follow need theirs."""
-    off = {name for name, logger in logging.root.manager.loggerDict.items() if getattr(logger, "disabled", False)}
+    """Some answers switch loggers on or off, all that there are among them: the tests that follow need theirs."""
+    before = {name: (each.disabled, each.level, list(each.handlers)) for name, each in _loggers().items()}
     yield
-    for name, logger in logging.root.manager.loggerDict.items():
-        if isinstance(logger, logging.Logger):
-            logger.disabled = name in off
+    for name, each in _loggers().items():
+        each.disabled, level, handlers = before.get(name, (False, logging.NOTSET, []))
+        each.setLevel(level)
+        for handler in [handler for handler in each.handlers if type(handler) is logging.StreamHandler]:
+            if handler not in handlers:
+                each.removeHandler(handler)
     logging.disable(logging.NOTSET)
 
 
