@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
+from course_lib.exercises._shown import shown
 from course_lib.exercises.core import Case, NotYet
 
 STEPS = (
@@ -19,14 +20,6 @@ STEPS = (
     "disposed of",
     "one query after dispose",
 )
-
-
-def shown(value: object) -> str:
-    """The value's repr; what Python refuses to write, such as a number of 6000 digits, by its type."""
-    try:
-        return repr(value)
-    except Exception as error:
-        return f"a value of type {type(value).__name__} that can't be shown ({type(error).__name__})"
 
 
 def judge_snapshot(

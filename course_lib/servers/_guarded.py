@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -32,7 +33,7 @@ _PORTS = range(15000, 30000)
 _PORT_TRIES = 20
 
 
-class Guarded:
+class Guarded(ABC):
     """A program that a supervisor starts and ends, with a private folder that goes with it.
 
     Making one writes its files and starts the supervisor, but not the program yet.
@@ -75,6 +76,7 @@ class Guarded:
             if lock is not None:
                 os.close(lock)
 
+    @abstractmethod
     def is_ready(self, pid: int, log: str) -> bool:
         """Whether the program accepts connections.
 
@@ -82,11 +84,10 @@ class Guarded:
             pid: its process id.
             log: what it has written since it was started.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def start_error(self, log: str, port: int) -> ServerError:
         """The error for a program that ended while it started."""
-        raise NotImplementedError
 
     async def launch(self, port: int | None) -> None:
         """Start the program on ``port``, or on a free one, and wait until it accepts connections.
