@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Generator
@@ -16,6 +17,10 @@ from xdist.scheduler import LoadFileScheduling
 LEFT_BEHIND_SECONDS = 15  # a server's supervisor needs well under one; the machine may be busy
 # Stands at the end of PATH, which a server's supervisor inherits: lessons that are open beside the tests don't count.
 MARK = f"/course-test-run-{os.getpid()}"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell gives `make test &` an ignored SIGINT. Kernels inherit it, and the tests that interrupt them would wait.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def servers_of_this_run() -> list[psutil.Process]:

@@ -65,7 +65,7 @@ class DatabaseSettings(BaseSettings):
     database_pool_size: int = Field(default=5, ge=1, le=1000)
     database_max_overflow: int = Field(default=10, ge=0, le=1000)
     database_pool_timeout: float = Field(default=30.0, gt=0, allow_inf_nan=False)  # seconds
-    database_pool_recycle: int = Field(default=1800, ge=1)  # seconds
+    database_pool_recycle: int = Field(default=240, ge=1)  # seconds; many hosts close after 5 idle minutes
 
     _url: URL = PrivateAttr()
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -42,7 +43,7 @@ _TIMEOUT = 300.0  # seconds; initdb needs one on an ordinary machine, and a load
 def template_folder(binaries: PostgresBinaries, base: Path) -> Path:
     """Where the template of this PostgreSQL lies, or will lie."""
     # The number counts changes to how it is made.
-    recipe = f"3{_INITDB}{_SQL}{binaries.program('postgres').stat().st_size}"
+    recipe = f"4{_INITDB}{_SQL}{binaries.program('postgres').stat().st_size}"
     mark = hashlib.sha256(recipe.encode()).hexdigest()[:12]
     return base / "templates" / f"{binaries.version}-{platform.machine()}-{mark}"
 
@@ -117,16 +118,37 @@ def _make(binaries: PostgresBinaries, data: Path, account: Account | None) -> No
     options = ["-c", "exit_on_error=on", "-c", "wal_recycle=off", "-c", "min_wal_size=2MB"]
     single = [str(binaries.program("postgres")), "--single", "-F", "-D", str(data), *options, "template1"]
     _run(single, binaries, data, account, _SQL)
+    _slim(data, _run([str(binaries.program("pg_controldata")), "-D", str(data)], binaries, data, account, ""))
     inventory = json.dumps(_inventory(data))
     # "x" follows no link: as root this writes into a folder of an unprivileged account.
     with (data / _MARK).open("x") as file:
         file.write(inventory)
 
 
-def _run(command: list[str], binaries: PostgresBinaries, data: Path, account: Account | None, text: str) -> None:
+def _slim(data: Path, control: str) -> None:
+    """Take away what PostgreSQL makes again when it needs it: a quarter of the files, a fifth of the bytes.
+
+    Free space maps and visibility maps are hints (https://www.postgresql.org/docs/current/storage-fsm.html and
+    storage-vm.html: a missing bit says "look at the page"), and of the WAL a cluster that was shut down reads only
+    the segment of its last checkpoint.
+
+    Args:
+        data: the cluster's folder.
+        control: what `pg_controldata` says of it.
+    """
+    needed = re.search(r"REDO WAL file:\s*([0-9A-F]{24})$", control, re.MULTILINE)
+    for parent, _, names, descriptor in os.fwalk(data):  # by descriptors: follows no link, also as root
+        for name in names:
+            hint = re.fullmatch(r"\d+_(fsm|vm)", name)
+            segment = Path(parent).name == "pg_wal" and re.fullmatch(r"[0-9A-F]{24}", name)
+            if hint or (segment and needed and name != needed[1]):
+                os.unlink(name, dir_fd=descriptor)
+
+
+def _run(command: list[str], binaries: PostgresBinaries, data: Path, account: Account | None, text: str) -> str:
     where = data.parent
     try:
-        result = subprocess.run(
+        result: subprocess.CompletedProcess[str] = subprocess.run(
             command,
             check=False,
             input=text,
@@ -142,7 +164,7 @@ def _run(command: list[str], binaries: PostgresBinaries, data: Path, account: Ac
     except (OSError, subprocess.SubprocessError) as error:
         raise ServerError(f"The cluster template could not be made: {error}") from error
     if result.returncode == 0:
-        return
+        return result.stdout
     full = disk_full_error(result.stdout, result.returncode, where)
     if full is not None:
         raise full
