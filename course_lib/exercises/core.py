@@ -162,7 +162,7 @@ class Exercise:
         with warnings.catch_warnings():
             # A coroutine that the answer never awaited would complain later, above some other cell's output.
             warnings.simplefilter("ignore", RuntimeWarning)
-            gc.collect()
+            gc.collect(1)  # the young ones: a whole collection takes longer than most checks
         note = await progress.record(outcome.exercise, outcome.status, outcome.misconception)
         return replace(outcome, note=note) if note else outcome
 

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
@@ -69,21 +70,23 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@lru_cache
+def _engine(path: str) -> AsyncEngine:
+    # NullPool: the file is open only while it is used, and no event loop is remembered. The engine itself remembers
+    # the statements that it has compiled.
+    return create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=NullPool, connect_args={"timeout": _WAIT})
+
+
 @asynccontextmanager
 async def _session() -> AsyncIterator[AsyncSession]:
     data_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    # NullPool: the file is open only while it is used, and no event loop is remembered.
-    engine = create_async_engine(f"sqlite+aiosqlite:///{file()}", poolclass=NullPool, connect_args={"timeout": _WAIT})
-    try:
-        async with engine.connect() as connection:
-            for table in _Base.metadata.sorted_tables:
-                # Not create_all: it looks first and creates then, and two lessons may do so at once.
-                await connection.execute(CreateTable(table, if_not_exists=True))
-            await connection.commit()
-        async with AsyncSession(engine) as session:
+    async with _engine(file()).connect() as connection:
+        for table in _Base.metadata.sorted_tables:
+            # Not create_all: it looks first and creates then, and two lessons may do so at once.
+            await connection.execute(CreateTable(table, if_not_exists=True))
+        await connection.commit()
+        async with AsyncSession(bind=connection) as session:
             yield session
-    finally:
-        await engine.dispose()
 
 
 async def _keep(entry: _Base) -> str:

@@ -143,9 +143,7 @@ class Relay:
     async def _listen(self) -> None:
         """Open or close the listening port, and let it answer new clients or not."""
         if self.network.conditions.refusing:
-            if self._server is not None:
-                self._server.close()
-                self._server = self._listener = None
+            await self._stop_listening()
             return
         if self._listener is None:
             try:
@@ -160,6 +158,18 @@ class Relay:
             silence(self._listener)
         else:
             unsilence(self._listener)
+
+    async def _stop_listening(self) -> None:
+        server = self._server
+        if server is None or self._listener is None:
+            return
+        # A client that is half-way through being accepted has to be through before the server closes: asyncio fails
+        # an assertion in its transport otherwise, and drops it open (seen with Python 3.13.0).
+        self.loop.remove_reader(self._listener)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        server.close()
+        self._server = self._listener = None
 
     def _new_client(self) -> Side:
         return Flow(self.network, next(self._numbers)).client
@@ -182,8 +192,7 @@ class Relay:
         try:
             if self._sweeper is not None:
                 self._sweeper.cancel()
-            if self._server is not None:
-                self._server.close()
+            await self._stop_listening()
             self.port.release()
             # A client may be half-way through being accepted: it becomes a flow within two rounds of the loop.
             for _ in range(3):
