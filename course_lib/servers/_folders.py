@@ -20,7 +20,7 @@ from pathlib import Path
 from course_lib.folders import NAME, cache_folder
 from course_lib.servers._accounts import Account, can_reach, environment, run_as
 from course_lib.servers._errors import MissingBinaryError, ServerError
-from course_lib.servers.binaries import PROGRAMS, PostgresBinaries
+from course_lib.servers.binaries import PostgresBinaries
 
 if sys.platform != "win32":
     import fcntl
@@ -196,7 +196,7 @@ def runnable_binaries(binaries: PostgresBinaries, account: Account | None) -> Po
 
 
 def _runs(binaries: PostgresBinaries, account: Account) -> bool:
-    for name in PROGRAMS:
+    for name in ("postgres", "initdb"):
         command = [str(binaries.program(name)), "--version"]
         try:
             subprocess.run(
@@ -211,7 +211,7 @@ def _runs(binaries: PostgresBinaries, account: Account) -> bool:
 def _copy_of(binaries: PostgresBinaries, base: Path, refused: list[str]) -> PostgresBinaries | None:
     source = binaries.folder.parent
     status = binaries.program("postgres").stat()
-    mark = hashlib.sha256(f"{source}\0{status.st_size}\0{status.st_mtime_ns}\0{PROGRAMS}".encode()).hexdigest()[:12]
+    mark = hashlib.sha256(f"{source}\0{status.st_size}\0{status.st_mtime_ns}".encode()).hexdigest()[:12]
     shelf = base / "binaries"
     target = shelf / f"{binaries.version}-{mark}"
     icu = target / binaries.icu_data.relative_to(source) if binaries.icu_data else None
@@ -226,8 +226,9 @@ def _copy_of(binaries: PostgresBinaries, base: Path, refused: list[str]) -> Post
         making = private_folder(shelf, "making-")
         try:
             (making / "bin").mkdir()
-            for name in PROGRAMS:
-                shutil.copy2(binaries.program(name), making / "bin")
+            for name in ("postgres", "initdb", "pg_controldata"):
+                if binaries.program(name).is_file():
+                    shutil.copy2(binaries.program(name), making / "bin")
             # Static libraries and pkg-config files serve only those who compile.
             unneeded = shutil.ignore_patterns("*.a", "pkgconfig", "pgxs")
             shutil.copytree(source / "lib", making / "lib", symlinks=True, ignore=unneeded)

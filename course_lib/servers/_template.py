@@ -118,7 +118,9 @@ def _make(binaries: PostgresBinaries, data: Path, account: Account | None) -> No
     options = ["-c", "exit_on_error=on", "-c", "wal_recycle=off", "-c", "min_wal_size=2MB"]
     single = [str(binaries.program("postgres")), "--single", "-F", "-D", str(data), *options, "template1"]
     _run(single, binaries, data, account, _SQL)
-    _slim(data, _run([str(binaries.program("pg_controldata")), "-D", str(data)], binaries, data, account, ""))
+    controldata = binaries.program("pg_controldata")
+    known = _run([str(controldata), "-D", str(data)], binaries, data, account, "") if controldata.is_file() else ""
+    _slim(data, known)
     inventory = json.dumps(_inventory(data))
     # "x" follows no link: as root this writes into a folder of an unprivileged account.
     with (data / _MARK).open("x") as file:
@@ -134,7 +136,7 @@ def _slim(data: Path, control: str) -> None:
 
     Args:
         data: the cluster's folder.
-        control: what `pg_controldata` says of it.
+        control: what `pg_controldata` says of it; without that, all WAL is kept.
     """
     needed = re.search(r"REDO WAL file:\s*([0-9A-F]{24})$", control, re.MULTILINE)
     for parent, _, names, descriptor in os.fwalk(data):  # by descriptors: follows no link, also as root

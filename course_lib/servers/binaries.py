@@ -16,8 +16,6 @@ from typing import Literal
 from course_lib.servers._errors import MissingBinaryError
 
 Origin = Literal["COURSE_POSTGRES_BIN", "wheel", "conda", "system"]
-#: What a server needs of an installation.
-PROGRAMS = ("postgres", "initdb", "pg_controldata")
 _EXE = ".exe" if os.name == "nt" else ""
 _PROGRAM_TIMEOUT = 20.0  # seconds; a program that only prints its version needs milliseconds
 
@@ -59,7 +57,7 @@ def find_postgres() -> PostgresBinaries:
     """Find PostgreSQL: ``COURSE_POSTGRES_BIN``, then the wheel, then conda, then the system.
 
     Returns:
-        The first installation that has its `PROGRAMS` and can run.
+        The first installation that has ``postgres`` and ``initdb`` and can run.
     Raises:
         MissingBinaryError: there is none, or ``COURSE_POSTGRES_BIN`` names a folder without one.
     """
@@ -128,8 +126,8 @@ def how_to_get_postgres() -> str:
             "postgresql`, or `apt-get install postgresql`"
         )
     return (
-        f"Get one with {way}; or set COURSE_POSTGRES_BIN to the folder that holds "
-        f"{', '.join(f'`{name}`' for name in PROGRAMS)}. This machine: {sys.platform}, {platform.machine()}."
+        f"Get one with {way}; or set COURSE_POSTGRES_BIN to the folder that holds `postgres` and `initdb`. "
+        f"This machine: {sys.platform}, {platform.machine()}."
     )
 
 
@@ -166,7 +164,7 @@ def _number_in(folder: Path) -> int:
 
 
 def _has_programs(folder: Path) -> bool:
-    return all((folder / f"{name}{_EXE}").is_file() for name in PROGRAMS)
+    return all((folder / f"{name}{_EXE}").is_file() for name in ("postgres", "initdb"))
 
 
 def _require_programs(folder: Path) -> None:
