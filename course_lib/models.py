@@ -1,12 +1,6 @@
-"""The model of the finished application: what lessons 11 and 12 serve, store and migrate."""
-
-from datetime import UTC, datetime
+"""The model of the finished application, which lessons 11 and 12 serve, store and put under fire."""
 
 from sqlmodel import Field, SQLModel
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Task(SQLModel, table=True):
@@ -15,4 +9,3 @@ class Task(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     title: str = Field(max_length=200)
     done: bool = False
-    created_at: datetime = Field(default_factory=_now)
