@@ -1,0 +1,12 @@
+import os
+
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+raw = os.environ["DATABASE_URL"].replace("postgresql", "postgres")
+engine = create_async_engine(raw.replace("postgres", "postgresql+asyncpg", 1), pool_pre_ping=True, pool_recycle=240)
+Session = async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def get_session():
+    async with Session() as session:
+        yield session
