@@ -1,0 +1,121 @@
+"""The check of exercise 10.1: a new empty database in memory at each call, whole for all connections of its engine."""
+
+import random
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from course_lib.exercises._sqlite_engines import (
+    before_connecting,
+    engine_from,
+    in_memory,
+    make_table,
+    tables_of,
+    values_seen,
+)
+from course_lib.exercises.core import Case, NotYet, using_answer
+
+_GIVEN = "engine_for_tests()"
+
+
+async def judge_memory_engines(engine_for_tests: Any) -> None:
+    """10.1: does each call give a database of its own, that all connections of its engine share?
+
+    Raises:
+        NotYet: it is wrong, with the reason.
+    """
+    values = random.sample(range(100, 1000), 2)
+    first = await _engine(engine_for_tests)
+    with before_connecting(first, _expect_memory):
+        await _expect_no_file(first)
+        await _expect_empty(first, second=False)
+        await make_table(first, values[0])
+        await _expect_shared(first, values[0])
+        second = await _engine(engine_for_tests)
+        if second is first:
+            raise NotYet(
+                "The second call returns the engine of the first one, so the next test finds the rows of the last "
+                "one. Make a new engine at each call.",
+                misconception="one-engine-for-all",
+            )
+        with before_connecting(second, _expect_memory):
+            await _expect_no_file(second)
+            await _expect_empty(second, second=True)
+            await make_table(second, values[1])
+            await _expect_shared(second, values[1])
+        if await values_seen(first, 1) != [[values[0]]]:
+            raise NotYet(
+                "After the second call the first engine has lost its rows, so two tests that overlap disturb each "
+                "other. Give each call a database of its own, and no test has to clean up.",
+                misconception="second-call-clears-first",
+            )
+
+
+async def _engine(engine_for_tests: Any) -> AsyncEngine:
+    engine = await engine_from(engine_for_tests, given=_GIVEN, name="engine_for_tests")
+    if engine.dialect.name != "sqlite":
+        raise NotYet(
+            f"The engine is for `{engine.dialect.name}`. Here the tests run on SQLite, in memory.",
+            misconception="another-database",
+        )
+    return engine
+
+
+def _expect_memory(parameters: Any) -> None:
+    if not in_memory(parameters):
+        raise _file()
+
+
+def _file() -> NotYet:
+    return NotYet(
+        "This database is a file: it stays after the test, and whoever runs the next test has to remove it. In memory "
+        "it is gone with its engine. `sqlite+aiosqlite://` without a name means memory.",
+        misconception="leaves-a-file",
+    )
+
+
+async def _expect_no_file(engine: AsyncEngine) -> None:
+    async with using_answer("opening a connection with your engine"), engine.connect() as connection:
+        files = [row[2] for row in await connection.execute(text("pragma database_list"))]
+    if any(files):
+        raise _file()
+
+
+async def _expect_empty(engine: AsyncEngine, *, second: bool) -> None:
+    found = await tables_of(engine)
+    if not found:
+        return
+    if second and "item" in found:
+        raise NotYet(
+            "The second engine finds the table of the first one: they are two names for one database, and a test sees "
+            "the rows of another. A shared cache needs a name that is new at each call; without one nothing is shared.",
+            misconception="engines-share-a-database",
+        )
+    raise NotYet(
+        f"The new database has tables already: {', '.join(sorted(map(repr, found)))}. Return it empty; a test creates "
+        "the tables that it needs.",
+        misconception="not-empty",
+    )
+
+
+async def _expect_shared(engine: AsyncEngine, value: int) -> None:
+    found = await values_seen(engine, 3)
+    if None in found:
+        raise NotYet(
+            "A table was created and committed, and another connection of the same engine does not find it. A database "
+            "in memory ends with its connections, and a new connection to `:memory:` gets another, empty one. Which "
+            "pool keeps one connection for all?",
+            misconception="database-per-connection",
+            case=Case("three connections, open at the same time", "the table in each", _described(found)),
+        )
+    if found != [[value]] * 3:
+        raise NotYet(
+            "A row was committed, and another connection of the same engine does not find it.",
+            misconception="loses-rows",
+            case=Case("three connections, open at the same time", "one row in each", _described(found)),
+        )
+
+
+def _described(found: list[list[int] | None]) -> str:
+    return ", ".join("no table" if rows is None else "the table" if len(rows) == 1 else "no row" for rows in found)

@@ -1,0 +1,1 @@
+"""Small programs that the lessons run, as files of their own."""
