@@ -1,6 +1,7 @@
 """The connections through a FaultProxy: bytes that wait their turn, and the ends that a connection can meet."""
 
 import asyncio
+import contextlib
 import random
 import socket
 from collections import deque
@@ -156,7 +157,8 @@ class Side(asyncio.Protocol):
             self._waiting.popleft()
             if data is None:
                 self.ended = True
-                out.write_eof()
+                with contextlib.suppress(OSError):  # the other side has reset the connection meanwhile
+                    out.write_eof()
                 self.flow.close_if_done()
                 continue
             if conditions.bandwidth is not None:
