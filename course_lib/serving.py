@@ -81,7 +81,7 @@ async def serve(app: Any, *, grace: float = 5) -> AsyncIterator["httpx.AsyncClie
             yield  # Ctrl+C belongs to the kernel
 
     watched = _Watched(app)
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it an answer waits 40 ms for an acknowledgement.
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it an answer waits 40 ms to be acknowledged.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener, _quiet():
         listener.bind((_LOOPBACK, 0))
         wait = max(1, round(grace))
