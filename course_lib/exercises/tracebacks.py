@@ -62,7 +62,11 @@ def has_learner_frame(error: BaseException) -> bool:
 
 def one_line(error: BaseException) -> str:
     """Type and message of *error* in a line, shortened, without SQLAlchemy's link to its background page."""
-    message = str(error).split("\n(Background on this error")[0].split(" (Background on this error")[0]
+    try:
+        message = str(error)
+    except Exception:  # the answer's own exception may fail to describe itself
+        message = ""
+    message = message.split("\n(Background on this error")[0].split(" (Background on this error")[0]
     message = " ".join(message.split())
     if len(message) > _MOST_CHARACTERS:
         message = message[:_MOST_CHARACTERS] + "…"

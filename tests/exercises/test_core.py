@@ -77,6 +77,16 @@ async def test_an_assertion_of_the_learners_own_is_an_error_and_no_verdict() -> 
     assert "AssertionError: mine" in outcome.traceback
 
 
+async def test_an_exception_that_can_not_describe_itself_is_the_learners_error() -> None:
+    answer = learner("""
+class Odd(Exception):
+    def __str__(self): return 1 / 0
+def answer(): raise Odd
+""")
+    outcome = await q1.check(answer)
+    assert outcome.status == "error" and "Odd" in repr(outcome)
+
+
 async def test_endless_recursion_is_an_error_with_a_short_traceback() -> None:
     outcome = await q1.check(learner("def answer():\n    return answer()\n"))
     assert outcome.status == "error"
