@@ -40,7 +40,8 @@ def kernel_environment(scratch: Path, root: Path) -> dict[str, str]:
     """Return the environment of a lesson's kernel, the same on every machine where that matters.
 
     Args:
-        scratch: An empty temporary folder; progress (COURSE_HOME) and IPython's own files go there.
+        scratch: An empty temporary folder; progress (COURSE_HOME), the learner's files (COURSE_WORK) and IPython's own
+            go there.
         root: The folder that holds notebooks/ and solutions/, for COURSE_ROOT.
     """
     # Progress starts empty; caches are the author's own, since making them anew only takes time.
@@ -53,6 +54,7 @@ def kernel_environment(scratch: Path, root: Path) -> dict[str, str]:
         "COLUMNS": "80",
         "COURSE_HOME": str(home),
         "COURSE_ROOT": str(root),
+        "COURSE_WORK": str(scratch / "work"),
         "IPYTHONDIR": str(scratch / "ipython"),
         "NO_COLOR": "1",
         "PYTHONHASHSEED": "0",

@@ -56,6 +56,7 @@ def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]
         **os.environ,
         "COURSE_ROOT": str(ROOT),
         "COURSE_HOME": str(home / "course"),
+        "COURSE_WORK": str(home / "work"),
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
