@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,9 @@ from course_lib.exercises.core import NotYet, ask, using_answer
 
 # A pool that lets nobody else in waits up to 30 seconds: so long the check waits instead, in seconds.
 _PATIENCE = 3.0
+_POOL_OPTIONS_REFUSED = re.compile(
+    r"Invalid argument\(s\) .*'(pool_size|max_overflow|pool_timeout|pool_use_lifo)'.*/StaticPool/"
+)
 
 
 async def engine_from(answer: Any, *arguments: Any, given: str, name: str) -> AsyncEngine:
@@ -29,6 +33,12 @@ async def engine_from(answer: Any, *arguments: Any, given: str, name: str) -> As
     Raises:
         NotYet: it makes none, with the reason.
     """
+    if type(answer).__module__.startswith("_pytest.") or hasattr(answer, "__pytest_wrapped__"):
+        raise NotYet(
+            f"`@pytest.fixture` makes a fixture of `{name}`, and only pytest can call that. Leave the decorator away: "
+            "a fixture of its own can call your function.",
+            misconception="is-a-fixture",
+        )
     try:
         engine = await ask(answer, *arguments, given=given)
     except (TypeError, InvalidRequestError, ArgumentError) as error:
@@ -53,12 +63,14 @@ async def engine_from(answer: Any, *arguments: Any, given: str, name: str) -> As
             f"`{name}` returned `{type(engine).__name__}`. Return what `create_async_engine` gives you.",
             misconception="returns-no-engine",
         )
+    async with using_answer("looking at your engine"):
+        _ = engine.dialect.name, engine.sync_engine.pool  # both are there, unless somebody took it apart
     return engine
 
 
 def _refused(error: BaseException | None) -> NotYet | None:
     said = str(error)
-    if isinstance(error, TypeError) and "Invalid argument(s)" in said:
+    if isinstance(error, TypeError) and _POOL_OPTIONS_REFUSED.search(said):
         return NotYet(
             "SQLAlchemy refuses the pool's options: in memory the pool is `StaticPool`, which has one connection and "
             "so neither a size nor an overflow. Leave them out there.",
@@ -83,7 +95,8 @@ def in_memory(parameters: Any) -> bool:
     """Whether what a driver is called with names a database in memory."""
     names = [str(each) for each in (*parameters[0], *parameters[1].values())]
     return any(
-        name.startswith((":memory:", "file::memory:")) or (name.startswith("file:") and "mode=memory" in name)
+        name.startswith((":memory:", "file::memory:"))
+        or (name.startswith("file:") and ("mode=memory" in name or "vfs=memdb" in name))
         for name in names[:1]
     )
 
@@ -103,9 +116,18 @@ def before_connecting(engine: AsyncEngine, look: Any) -> Iterator[None]:
 
 
 async def tables_of(engine: AsyncEngine) -> set[str]:
-    """The names of the tables in an SQLite database."""
+    """The names of the tables in an SQLite database, of views and temporary ones as well."""
+    ask_for = " union ".join(
+        f"select name from {schema} where type in ('table', 'view')"
+        for schema in ("sqlite_master", "sqlite_temp_master")
+    )
     async with using_answer("asking your engine for its tables"), engine.connect() as connection:
-        return set((await connection.execute(text("select name from sqlite_master where type = 'table'"))).scalars())
+        return set((await connection.execute(text(ask_for))).scalars())
+
+
+def same_engine(one: AsyncEngine, other: AsyncEngine) -> bool:
+    """Whether two engines are one, if only under other execution options."""
+    return one is other or one.sync_engine.pool is other.sync_engine.pool
 
 
 async def make_table(engine: AsyncEngine, value: int) -> None:

@@ -1,6 +1,7 @@
 """The check of exercise 10.4: an engine for development, for tests and for production, from one function."""
 
 import asyncio
+import logging
 import random
 import sqlite3
 import tempfile
@@ -17,6 +18,7 @@ from course_lib.exercises._sqlite_engines import (
     engine_from,
     in_memory,
     make_table,
+    same_engine,
     tables_of,
     values_seen,
 )
@@ -24,7 +26,9 @@ from course_lib.exercises._sqlite_production import judge_pool, judge_restart
 from course_lib.exercises.core import AnswerError, Case, NotYet, ask
 from course_lib.exercises.lab import Lab, lab
 
-_PRODUCTION_URL = "postgresql+asyncpg://app:example-pw@db.internal/shop"
+# Nobody listens there: an answer that connects against the rule reaches nothing.
+_PRODUCTION_URL = "postgresql+asyncpg://app:example-pw@127.0.0.1:1/shop"
+_SQLITE_URL = "sqlite+aiosqlite:////srv/app/data.db"
 
 
 async def judge_environments(create_engine_for: Any) -> None:
@@ -35,15 +39,16 @@ async def judge_environments(create_engine_for: Any) -> None:
     """
     async with lab() as box:
         with tempfile.TemporaryDirectory() as folder, EngineLog() as log:
-            await _judge_test(create_engine_for, log)
+            await _judge_test(create_engine_for, Path(folder), log)
             await _judge_development(create_engine_for, Path(folder), log)
-            await _judge_production(create_engine_for, box, log)
             await _judge_unknown(create_engine_for)
+            await _judge_production(create_engine_for, box, log)
 
 
-async def _engine(answer: Any, name: str, url: str, shown_url: str) -> AsyncEngine:
-    environment = {"HOME": "/srv/app", "APP_ENV": name, "DATABASE_URL": url}
-    given = f"create_engine_for({ {'APP_ENV': name, 'DATABASE_URL': shown_url} })"
+async def _engine(answer: Any, name: str, url: str | None, shown_url: str = "") -> AsyncEngine:
+    environment = {"HOME": "/srv/app", "APP_ENV": name} | ({"DATABASE_URL": url} if url else {})
+    shown = {"APP_ENV": name} | ({"DATABASE_URL": shown_url} if url else {})
+    given = f"create_engine_for({shown})"
     with _opposite(name), EngineWatch() as watch:
         engine = await engine_from(answer, environment, given=given, name="create_engine_for")
         for _ in range(3):
@@ -75,6 +80,12 @@ async def _wrong_kind(answer: Any, name: str, url: str, engine: AsyncEngine, exp
             "this process say something else. Read the argument, not `os.environ`.",
             misconception="reads-os-environ",
         )
+    if engine.url.password == "***":
+        return NotYet(
+            "The password of this engine is `***`: `str(url)` hides it. Hand over the text of `DATABASE_URL`, or the "
+            "`URL` object.",
+            misconception="masked-password",
+        )
     if name == "test" and engine.url.database == "shop_of_the_customers":
         return NotYet(
             "With `APP_ENV` 'test' the engine leads to `DATABASE_URL`. On a developer's machine that may be the real "
@@ -89,10 +100,27 @@ async def _wrong_kind(answer: Any, name: str, url: str, engine: AsyncEngine, exp
     )
 
 
-async def _judge_test(answer: Any, log: EngineLog) -> None:
+async def _engine_for_test(answer: Any, url: str | None) -> AsyncEngine:
+    try:
+        return await _engine(answer, "test", url, url or "")
+    except NotYet:
+        raise
+    except Exception as error:
+        if url:
+            raise
+        raised = type((error.__cause__ or error) if isinstance(error, AnswerError) else error).__name__
+        raise NotYet(
+            f"With `APP_ENV` 'test' and no `DATABASE_URL` that raises `{raised}`. A test needs none: read it where it "
+            "is used.",
+            misconception="tests-need-the-url",
+        ) from None
+
+
+async def _judge_test(answer: Any, folder: Path, log: EngineLog) -> None:
     real = "postgresql+asyncpg://app:example-pw@127.0.0.1:1/shop_of_the_customers"
-    engines = []
-    values = random.sample(range(100, 1000), 2)
+    urls = (real, f"sqlite+aiosqlite:///{(folder / 'real.db').as_posix()}", real, None, None)
+    engines: list[AsyncEngine] = []
+    values = random.sample(range(100, 1000), len(urls))
 
     def expect_memory(parameters: Any) -> None:
         if not in_memory(parameters):
@@ -102,11 +130,11 @@ async def _judge_test(answer: Any, log: EngineLog) -> None:
             )
 
     with ExitStack() as stack:
-        for value in values:
-            engine = await _engine(answer, "test", real, real)
+        for value, url in zip(values, urls, strict=True):
+            engine = await _engine_for_test(answer, url)
             if engine.dialect.name != "sqlite":
                 raise await _wrong_kind(answer, "test", real, engine, "SQLite in memory")
-            if engine in engines:
+            if any(same_engine(engine, each) for each in engines):
                 raise NotYet(
                     "Two calls for `test` give the same engine, so a test finds the rows of the one before it. Make "
                     "a new engine at each call.",
@@ -116,7 +144,7 @@ async def _judge_test(answer: Any, log: EngineLog) -> None:
             stack.enter_context(before_connecting(engine, expect_memory))
             if await tables_of(engine):
                 raise NotYet(
-                    "The second engine for tests finds the tables of the first one. Each test wants a database of its "
+                    "A later engine for tests finds the tables of an earlier one. Each test wants a database of its "
                     "own.",
                     misconception="engines-share-a-database",
                 )
@@ -129,8 +157,17 @@ async def _judge_test(answer: Any, log: EngineLog) -> None:
                     "Exercise 10.1 has the reason: the pool.",
                     misconception="database-per-connection",
                 )
-            if log.records:
-                raise _echo("test")
+            _expect_quiet("test", engine, log)
+
+
+def _expect_quiet(name: str, engine: AsyncEngine, log: EngineLog) -> None:
+    if log.records:
+        raise _echo(name)
+    if engine.sync_engine.pool.logger.isEnabledFor(logging.INFO):
+        raise NotYet(
+            f"With `APP_ENV` {name!r} the engine logs what its pool does. There it logs nothing: no `echo_pool`.",
+            misconception="echo-pool",
+        )
 
 
 def _echo(name: str) -> NotYet:
@@ -155,7 +192,7 @@ async def _judge_development(answer: Any, folder: Path, log: EngineLog) -> None:
                 "names a file.",
                 misconception="development-in-memory",
             )
-        if Path(str(next(iter(parameters[0]), ""))) != path:
+        if Path(str(next(iter(parameters[0]), "")).removeprefix("file:").partition("?")[0]) != path:
             raise NotYet(
                 "The engine for development opens another file than the one that `DATABASE_URL` names.",
                 misconception="another-file",
@@ -184,25 +221,21 @@ async def _judge_development(answer: Any, folder: Path, log: EngineLog) -> None:
 async def _judge_production(answer: Any, box: Lab, log: EngineLog) -> None:
     address = box.url.render_as_string(hide_password=False)
     engine = await _engine(answer, "production", address, "postgresql+asyncpg://…")
-    if engine.url != box.url:
+    # Options in the URL's query, and another driver, lead to the same database.
+    if engine.url.set(drivername="", query={}) != box.url.set(drivername="", query={}):
         raise await _wrong_kind(answer, "production", address, engine, "the server in DATABASE_URL")
     log.capture()
     log.records.clear()
     await judge_pool(engine, box)
-    if log.records:
-        raise _echo("production")
+    _expect_quiet("production", engine, log)
     await judge_restart(engine, box)
     await engine.dispose()
 
 
 async def _judge_unknown(answer: Any) -> None:
-    given = {"DATABASE_URL": _PRODUCTION_URL}
-    for environment in (
-        given | {"APP_ENV": "staging"},
-        given | {"APP_ENV": "prod"},
-        given | {"APP_ENV": ""},
-        given,
-    ):
+    words = ("staging", "prod", "TEST", "Production", " development ", "latest", "")
+    set_to = [{"APP_ENV": word} for word in words] + [{}]
+    for environment in ({"DATABASE_URL": url} | each for each in set_to for url in (_PRODUCTION_URL, _SQLITE_URL)):
         call = f"create_engine_for({environment})"
         case = Case(call, "ValueError", "an engine", made_up=True)
         try:
@@ -221,8 +254,8 @@ async def _judge_unknown(answer: Any) -> None:
                 case=Case(call, "ValueError", raised, made_up=True),
             ) from None
         raise NotYet(
-            "A word that nobody knows, or none, gets an engine all the same. So a typing mistake decides which "
-            "database the program writes to. Raise a `ValueError`.",
+            "A word that is none of the three, or no word at all, gets an engine all the same. So a typing mistake "
+            "decides which database the program writes to. Raise a `ValueError`.",
             misconception="guesses-an-environment",
             case=case,
         )

@@ -1,9 +1,11 @@
 """The check of exercise 10.3: foreign keys that SQLite checks on every connection of one engine."""
 
 import inspect
+import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,9 +20,16 @@ from course_lib.exercises.core import Case, NotYet, ask, using_answer
 _TABLES = (
     "create table parent (id integer primary key)",
     "create table child (parent integer not null references parent (id))",
-    "insert into parent values (1)",
 )
 _AT_ONCE = 3
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """A parent that there is, and one that there isn't."""
+
+    parent: int
+    orphan: int
 
 
 async def judge_foreign_keys(enforce_foreign_keys: Any) -> None:
@@ -39,9 +48,12 @@ async def judge_foreign_keys(enforce_foreign_keys: Any) -> None:
         try:
             for kind, engine in engines.items():
                 given = f"enforce_foreign_keys(engine)  # {kind}"
+                before = len(registered)
                 returned = await _call(enforce_foreign_keys, engine, given)
-                await _judge(engine, given, registered, returned)
-            await _judge_bystander(bystander)
+                # On this engine, or on a class: then for this one too.
+                listening = [key for at, key in enumerate(registered) if at >= before or isinstance(key.target, type)]
+                await _judge(engine, given, listening, returned)
+            await _judge_bystander(bystander, registered)
         finally:
             for engine in (*engines.values(), bystander):
                 with suppress(Exception):  # the answer may have broken it, and has its verdict
@@ -96,7 +108,8 @@ async def _call(answer: Any, engine: AsyncEngine, given: str) -> Any:
 
 
 async def _judge(engine: AsyncEngine, given: str, registered: list[Any], returned: Any) -> None:
-    enforced = await _enforced(engine, tables=True)
+    numbers = _Numbers(*random.sample(range(1, 10**6), 2))
+    enforced = await _enforced(engine, numbers, tables=True)
     case = Case(given, "every orphan row is refused", _described(enforced))
     if not any(enforced):
         _explain_none(registered, returned, engine, case)
@@ -109,7 +122,9 @@ async def _judge(engine: AsyncEngine, given: str, registered: list[Any], returne
         )
     async with using_answer("disposing of your engine"):
         await engine.dispose()  # an in-memory database ends here, a file stays
-    enforced = await _enforced(engine, tables=not engine.url.database)
+    # A pool opens 15 at most. Without one each checkout is a new connection, so that a listener that counts shows.
+    at_once = random.randint(20, 30) if isinstance(engine.pool, NullPool) else random.randint(4, 9)
+    enforced = await _enforced(engine, numbers, tables=not engine.url.database, at_once=at_once)
     if not all(enforced):
         raise NotYet(
             "The connections that you opened check foreign keys. The pool closes connections and opens new ones, and "
@@ -149,17 +164,22 @@ def _explain_none(registered: list[Any], returned: Any, engine: AsyncEngine, cas
     )
 
 
-async def _judge_bystander(engine: AsyncEngine) -> None:
-    if any(await _enforced(engine, tables=True)):
+async def _judge_bystander(engine: AsyncEngine, registered: list[Any]) -> None:
+    if any(await _enforced(engine, _Numbers(*random.sample(range(1, 10**6), 2)), tables=True)):
+        why = "what you changed reaches beyond the engine that was handed in."
+        if any(isinstance(key.target, type) for key in registered):
+            why = (
+                "the listener is on a class, so on all engines. One for PostgreSQL would fail at its first connect, "
+                "with a syntax error."
+            )
         raise NotYet(
-            "Another engine of the program checks foreign keys now as well: the listener is on a class, so on all "
-            "engines. One for PostgreSQL would fail at its first connect, with a syntax error. Listen on "
-            "`engine.sync_engine` alone.",
+            f"Another engine of the program checks foreign keys now as well: {why} Listen on `engine.sync_engine` "
+            "alone.",
             misconception="every-engine",
         )
 
 
-async def _enforced(engine: AsyncEngine, *, tables: bool) -> list[bool]:
+async def _enforced(engine: AsyncEngine, numbers: _Numbers, *, tables: bool, at_once: int = _AT_ONCE) -> list[bool]:
     """Whether each of several connections, open at the same time, refuses an orphan row."""
     opened: list[AsyncConnection] = []
     found = []
@@ -169,11 +189,12 @@ async def _enforced(engine: AsyncEngine, *, tables: bool) -> list[bool]:
                 async with engine.begin() as connection:
                     for statement in _TABLES:
                         await connection.execute(text(statement))
-            for _ in range(_AT_ONCE):
+                    await connection.execute(text(f"insert into parent values ({numbers.parent})"))
+            for _ in range(at_once):
                 opened.append(await engine.connect())
             for connection in opened:
-                found.append(await _refuses_orphan(connection))
-                await connection.execute(text("insert into child values (1)"))
+                found.append(await _refuses_orphan(connection, numbers))
+                await connection.execute(text(f"insert into child values ({numbers.parent})"))
                 await connection.rollback()
     finally:
         for connection in opened:
@@ -181,9 +202,9 @@ async def _enforced(engine: AsyncEngine, *, tables: bool) -> list[bool]:
     return found
 
 
-async def _refuses_orphan(connection: AsyncConnection) -> bool:
+async def _refuses_orphan(connection: AsyncConnection, numbers: _Numbers) -> bool:
     try:
-        await connection.execute(text("insert into child values (999)"))
+        await connection.execute(text(f"insert into child values ({numbers.orphan})"))
         await connection.commit()  # a deferred check comes here
     except IntegrityError as error:
         if "FOREIGN KEY" not in str(error):
@@ -196,4 +217,6 @@ async def _refuses_orphan(connection: AsyncConnection) -> bool:
 
 
 def _described(enforced: list[bool]) -> str:
+    if len(enforced) > 2 * _AT_ONCE:
+        return f"refused on {sum(enforced)} of {len(enforced)} connections"
     return ", ".join("refused" if each else "accepted" for each in enforced)

@@ -1,6 +1,8 @@
 """The check of exercise 10.1: a new empty database in memory at each call, whole for all connections of its engine."""
 
 import random
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
@@ -11,6 +13,7 @@ from course_lib.exercises._sqlite_engines import (
     engine_from,
     in_memory,
     make_table,
+    same_engine,
     tables_of,
     values_seen,
 )
@@ -25,31 +28,31 @@ async def judge_memory_engines(engine_for_tests: Any) -> None:
     Raises:
         NotYet: it is wrong, with the reason.
     """
-    values = random.sample(range(100, 1000), 2)
-    first = await _engine(engine_for_tests)
-    with before_connecting(first, _expect_memory):
-        await _expect_no_file(first)
-        await _expect_empty(first, second=False)
-        await make_table(first, values[0])
-        await _expect_shared(first, values[0])
-        second = await _engine(engine_for_tests)
-        if second is first:
-            raise NotYet(
-                "The second call returns the engine of the first one, so the next test finds the rows of the last "
-                "one. Make a new engine at each call.",
-                misconception="one-engine-for-all",
-            )
-        with before_connecting(second, _expect_memory):
-            await _expect_no_file(second)
-            await _expect_empty(second, second=True)
-            await make_table(second, values[1])
-            await _expect_shared(second, values[1])
-        if await values_seen(first, 1) != [[values[0]]]:
-            raise NotYet(
-                "After the second call the first engine has lost its rows, so two tests that overlap disturb each "
-                "other. Give each call a database of its own, and no test has to clean up.",
-                misconception="second-call-clears-first",
-            )
+    # So many engines that a handful made beforehand, or a handful of names, is used up.
+    values = random.sample(range(100, 1000), random.randint(4, 6))
+    engines: list[AsyncEngine] = []
+    with ExitStack() as stack:
+        for value in values:
+            engine = await _engine(engine_for_tests)
+            if any(same_engine(engine, each) for each in engines):
+                raise NotYet(
+                    "One call returns the engine of another, so the next test finds the rows of the last one. Make a "
+                    "new engine at each call.",
+                    misconception="one-engine-for-all",
+                )
+            stack.enter_context(before_connecting(engine, _expect_memory))
+            await _expect_no_file(engine)
+            await _expect_empty(engine, first=not engines)
+            await make_table(engine, value)
+            await _expect_shared(engine, value)
+            engines.append(engine)
+        for engine, value in zip(engines, values, strict=True):
+            if await values_seen(engine, 1) != [[value]]:
+                raise NotYet(
+                    "After a later call an earlier engine has lost its rows, so two tests that overlap disturb each "
+                    "other. Give each call a database of its own, and no test has to clean up.",
+                    misconception="second-call-clears-first",
+                )
 
 
 async def _engine(engine_for_tests: Any) -> AsyncEngine:
@@ -78,18 +81,23 @@ def _file() -> NotYet:
 async def _expect_no_file(engine: AsyncEngine) -> None:
     async with using_answer("opening a connection with your engine"), engine.connect() as connection:
         files = [row[2] for row in await connection.execute(text("pragma database_list"))]
-    if any(files):
+    if any(map(_is_file, files)):
         raise _file()
 
 
-async def _expect_empty(engine: AsyncEngine, *, second: bool) -> None:
+def _is_file(name: str) -> bool:
+    """Whether a database's name is that of a file: one of the VFS "memdb" looks like it, and has none."""
+    return bool(name) and Path(name).exists()
+
+
+async def _expect_empty(engine: AsyncEngine, *, first: bool) -> None:
     found = await tables_of(engine)
     if not found:
         return
-    if second and "item" in found:
+    if not first and "item" in found:
         raise NotYet(
-            "The second engine finds the table of the first one: they are two names for one database, and a test sees "
-            "the rows of another. A shared cache needs a name that is new at each call; without one nothing is shared.",
+            "This engine finds the table of an earlier one: they are two names for one database, and a test sees the "
+            "rows of another. A shared cache needs a name that is new at each call; without one nothing is shared.",
             misconception="engines-share-a-database",
         )
     raise NotYet(

@@ -22,6 +22,7 @@ async def judge_pool(engine: AsyncEngine, box: Lab) -> None:
         NotYet: it does not, with the reason.
     """
     opened: list[AsyncConnection] = []
+    seen: set[int] = set()
     too_many = False
     try:
         async with using_answer("opening connections with the engine for production"):
@@ -29,6 +30,7 @@ async def judge_pool(engine: AsyncEngine, box: Lab) -> None:
                 try:
                     async with asyncio.timeout(_WAIT * 5):
                         opened.append(await engine.connect())
+                        seen.add(await _process(opened[-1]))
                 except (TimeoutError, PoolTimeout):
                     raise _limits(f"{_MOST} connections at once", "all open", f"{len(opened)} open") from None
             try:
@@ -51,6 +53,18 @@ async def judge_pool(engine: AsyncEngine, box: Lab) -> None:
         raise _limits("an eleventh connection", "waits", "opened at once")
     if kept != _KEPT:
         raise _limits("all ten given back", f"{_KEPT} kept", f"{kept} kept")
+    async with using_answer("opening a connection with the engine for production"), engine.connect() as connection:
+        if await _process(connection) not in seen:
+            raise NotYet(
+                "The pool for production keeps connections and never lends one twice: each request pays for a new "
+                "one. That survives a restart, and so does a pool that asks first: `pool_pre_ping=True`.",
+                misconception="never-reuses",
+            )
+
+
+async def _process(connection: AsyncConnection) -> int:
+    """The number of the server's process for a connection."""
+    return int((await connection.execute(text("select pg_backend_pid()"))).scalar_one())
 
 
 def _limits(given: str, expected: str, got: str) -> NotYet:

@@ -65,7 +65,7 @@ def engine_for_tests():
     return create_async_engine(f"sqlite+aiosqlite:///{name}", poolclass=NullPool)
 
 
-# %% wrong: one-engine-for-all | returns the engine of the first one
+# %% wrong: one-engine-for-all | Make a new engine at each call
 from sqlalchemy.ext.asyncio import create_async_engine
 
 engine = create_async_engine("sqlite+aiosqlite://")
@@ -75,7 +75,7 @@ def engine_for_tests():
     return engine
 
 
-# %% wrong: one-engine-for-all | returns the engine of the first one
+# %% wrong: one-engine-for-all | Make a new engine at each call
 from functools import cache
 
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -96,7 +96,7 @@ def engine_for_tests():
     return create_async_engine(url, poolclass=StaticPool)
 
 
-# %% wrong: second-call-clears-first | the first engine has lost its rows
+# %% wrong: second-call-clears-first | an earlier engine has lost its rows
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
@@ -256,3 +256,162 @@ import asyncio
 
 async def engine_for_tests():
     await asyncio.Event().wait()
+
+
+# %% right: an engine from a configuration
+from sqlalchemy.ext.asyncio import async_engine_from_config
+
+
+def engine_for_tests():
+    return async_engine_from_config({"sqlalchemy.url": "sqlite+aiosqlite://"})
+
+
+# %% right: AsyncEngine around a synchronous one
+from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+def engine_for_tests():
+    return AsyncEngine(create_engine("sqlite+aiosqlite:///:memory:"))
+
+
+# %% right: with execution options
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def engine_for_tests():
+    return create_async_engine("sqlite+aiosqlite://").execution_options(
+        isolation_level="AUTOCOMMIT"
+    )
+
+
+# %% right: memdb, which has a name and no file
+import uuid
+
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+
+def engine_for_tests():
+    name = f"file:/{uuid.uuid4().hex}?vfs=memdb&uri=true"
+    return create_async_engine(f"sqlite+aiosqlite:///{name}", poolclass=AsyncAdaptedQueuePool)
+
+
+# %% right: calls the driver itself
+import aiosqlite
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def engine_for_tests():
+    return create_async_engine(
+        "sqlite+aiosqlite://", async_creator=lambda: aiosqlite.connect(":memory:")
+    )
+
+
+# %% wrong: one-engine-for-all | Make a new engine at each call
+from itertools import cycle
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+made = cycle([create_async_engine("sqlite+aiosqlite://") for _ in range(2)])
+
+
+def engine_for_tests():
+    return next(made)
+
+
+# %% wrong: one-engine-for-all | Make a new engine at each call
+from sqlalchemy.ext.asyncio import create_async_engine
+
+local = {}
+
+
+def engine_for_tests():
+    engine = local.get("e") or create_async_engine("sqlite+aiosqlite://")
+    local["e"] = engine
+    return engine.execution_options(fresh=True)
+
+
+# %% wrong: engines-share-a-database | two names for one database
+from itertools import cycle
+
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import StaticPool
+
+names = cycle("ab")
+
+
+def engine_for_tests():
+    return create_async_engine(
+        f"sqlite+aiosqlite:///file:two{next(names)}?mode=memory&cache=shared&uri=true",
+        poolclass=StaticPool,
+    )
+
+
+# %% wrong: engines-share-a-database | two names for one database
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def engine_for_tests():
+    return create_async_engine("sqlite+aiosqlite:///file::memory:?cache=shared&uri=true")
+
+
+# %% wrong: not-empty | has tables already: 'user'
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+async def engine_for_tests():
+    engine = create_async_engine("sqlite+aiosqlite://")
+    async with engine.begin() as connection:
+        await connection.execute(text("create temporary table user (id integer)"))
+    return engine
+
+
+# %% wrong: is-a-fixture | only pytest can call that
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@pytest.fixture
+def engine_for_tests():
+    return create_async_engine("sqlite+aiosqlite://")
+
+
+# %% wrong: returns-no-engine | returned `_AsyncGeneratorContextManager`
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@asynccontextmanager
+async def engine_for_tests():
+    engine = create_async_engine("sqlite+aiosqlite://")
+    yield engine
+    await engine.dispose()
+
+
+# %% error: Invalid argument(s) 'ehco'
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def engine_for_tests():
+    return create_async_engine("sqlite+aiosqlite://", ehco=True)
+
+
+# %% error: SQLiteDialect_aiosqlite/NullPool/Engine
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+
+def engine_for_tests():
+    return create_async_engine("sqlite+aiosqlite://", poolclass=NullPool, pool_size=3)
+
+
+# %% error: looking at your engine
+# a bare AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+def engine_for_tests():
+    return AsyncEngine.__new__(AsyncEngine)

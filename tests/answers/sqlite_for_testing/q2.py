@@ -427,3 +427,294 @@ class Event(Base, table=True):
     id: int | None = Field(default=None, primary_key=True)
     title: str
     payload: dict[str, Any] = Field(sa_type=HSTORE().with_variant(JSONB(), "postgresql"))
+
+
+# %% right: a dictionary that is watched
+from sqlalchemy import JSON, Column
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.mutable import MutableDict
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Event(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: dict = Field(sa_column=Column(MutableDict.as_mutable(PORTABLE)))
+
+
+# %% right: with a GIN index
+from sqlalchemy import JSON, Column, Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Event(Base, table=True):
+    __table_args__ = (Index("by_payload", "payload", postgresql_using="gin"),)
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: dict = Field(sa_column=Column("payload", PORTABLE, nullable=False))
+
+
+# %% right: an ordered dictionary comes back
+from collections import OrderedDict
+from typing import Any
+
+from sqlalchemy import JSON
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Odd(TypeDecorator):
+    impl = JSON
+    cache_ok = True
+    kept = []
+
+    def load_dialect_impl(self, dialect):
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_bind_param(self, value, dialect):
+        return value
+
+    def process_result_value(self, value, dialect):
+        return OrderedDict(value)
+
+
+class Event(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: Any = Field(sa_type=Odd)
+
+
+# %% right: a variant for each
+from sqlalchemy import JSON, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Event(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: dict = Field(
+        sa_type=Text()
+        .with_variant(JSON(), "sqlite")
+        .with_variant(JSONB(astext_type=Text()), "postgresql")
+    )
+
+
+# %% right: inherited from a class without a table
+from sqlalchemy import JSON
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class HasPayload(SQLModel):
+    payload: dict = Field(sa_type=PORTABLE)
+
+
+class Event(HasPayload, Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+
+
+# %% wrong: stores-something-else | a query does not find its keys
+from typing import Any
+
+from sqlalchemy import JSON
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Odd(TypeDecorator):
+    impl = JSON
+    cache_ok = True
+    kept = []
+
+    def load_dialect_impl(self, dialect):
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_bind_param(self, value, dialect):
+        self.kept.append(value)
+        return {}
+
+    def process_result_value(self, value, dialect):
+        return self.kept[-1]
+
+
+class Event(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: Any = Field(sa_type=Odd)
+
+
+# %% wrong: stores-something-else | a query does not find its keys
+from typing import Any
+
+from sqlalchemy import JSON
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Odd(TypeDecorator):
+    impl = JSON
+    cache_ok = True
+    kept = []
+
+    def load_dialect_impl(self, dialect):
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_bind_param(self, value, dialect):
+        return {"value": value}
+
+    def process_result_value(self, value, dialect):
+        return value["value"]
+
+
+class Event(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: Any = Field(sa_type=Odd)
+
+
+# %% wrong: annotation-refuses-dictionaries | Annotate it as `dict`
+from sqlalchemy import JSON
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Event(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: list[str] = Field(sa_type=PORTABLE)
+
+
+# %% wrong: json-everywhere | neither `@>` nor equality
+from sqlalchemy import JSON
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Event(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: dict = Field(sa_type=JSON().with_variant(JSONB(), "postgres"))
+
+
+# %% wrong: changes-the-value | something else comes back
+from typing import Any
+
+from sqlalchemy import JSON
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import registry
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class Base(SQLModel, registry=registry()):
+    pass
+
+
+PORTABLE = JSON().with_variant(JSONB(), "postgresql")
+
+
+class Same(dict):
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+
+class Odd(TypeDecorator):
+    impl = JSON
+    cache_ok = True
+    kept = []
+
+    def load_dialect_impl(self, dialect):
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def process_bind_param(self, value, dialect):
+        return value
+
+    def process_result_value(self, value, dialect):
+        return Same(x=1)
+
+
+class Event(Base, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    payload: Any = Field(sa_type=Odd)

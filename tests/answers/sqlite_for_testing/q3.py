@@ -203,3 +203,116 @@ def enforce_foreign_keys(engine):
 # %% error: 'AsyncConnection' object has no attribute 'cursor'
 def enforce_foreign_keys(engine):
     engine.connect().cursor().execute("PRAGMA foreign_keys = ON")
+
+
+# %% right: at each connect of an engine, and taken back
+from sqlalchemy import event
+
+
+def enforce_foreign_keys(engine):
+    @event.listens_for(engine.sync_engine, "engine_connect")
+    def on(connection):
+        connection.exec_driver_sql("PRAGMA foreign_keys = 1")
+        connection.rollback()
+
+
+# %% right: a class, named arguments
+from contextlib import closing
+
+from sqlalchemy import event
+
+
+class Enforcer:
+    def __call__(self, engine):
+        event.listen(engine.sync_engine, "connect", self.on, named=True)
+        return engine
+
+    def on(self, dbapi_connection, **rest):
+        with closing(dbapi_connection.cursor()) as cursor:
+            cursor.execute("pragma foreign_keys(yes)")
+
+
+enforce_foreign_keys = Enforcer()
+
+
+# %% right: opens the connection itself
+from sqlalchemy import event
+
+
+def enforce_foreign_keys(engine):
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def on(dialect, record, args, kwargs):
+        connection = dialect.connect(*args, **kwargs)
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+
+# %% wrong: one-connection-only | refused, accepted, accepted
+from sqlalchemy import event
+
+
+def enforce_foreign_keys(engine):
+    event.listen(
+        engine.sync_engine, "connect", lambda c, _: c.execute("PRAGMA foreign_keys = ON"), once=True
+    )
+
+
+# %% wrong: only-the-first-connections | refused on
+from sqlalchemy import event
+
+
+def enforce_foreign_keys(engine):
+    left = [12]
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on(c, _):
+        left[0] -= 1
+        if left[0] >= 0:
+            c.execute("PRAGMA foreign_keys = ON")
+
+
+# %% wrong: pragma-without-effect | accepts orphans still
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
+
+
+def enforce_foreign_keys(engine):
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def on(connection, cursor, statement, *rest):
+        if "999" in statement:
+            raise IntegrityError(statement, {}, Exception("FOREIGN KEY constraint failed"))
+
+
+# %% wrong: no-listener | # in memory
+from sqlalchemy import event
+
+
+def enforce_foreign_keys(engine):
+    if engine.url.database:
+        event.listen(
+            engine.sync_engine, "connect", lambda c, _: c.execute("PRAGMA foreign_keys = ON")
+        )
+
+
+# %% wrong: no-listener | # a file, with NullPool
+from sqlalchemy import event
+
+done = []
+
+
+def enforce_foreign_keys(engine):
+    if not done:
+        done.append(1)
+        event.listen(
+            engine.sync_engine, "connect", lambda c, _: c.execute("PRAGMA foreign_keys = ON")
+        )
+
+
+# %% error: has already initialized a SQLAlchemy Transaction
+from sqlalchemy import event
+
+
+def enforce_foreign_keys(engine):
+    @event.listens_for(engine.sync_engine, "engine_connect")
+    def on(connection):
+        connection.exec_driver_sql("PRAGMA foreign_keys = 1")

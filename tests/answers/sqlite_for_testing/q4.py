@@ -118,7 +118,7 @@ def create_engine_for(environment):
     return create_async_engine("sqlite+aiosqlite:///test.db")
 
 
-# %% wrong: engines-share-a-database | finds the tables of the first one
+# %% wrong: engines-share-a-database | finds the tables of an earlier one
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -186,6 +186,8 @@ def create_engine_for(environment):
         return create_async_engine("sqlite+aiosqlite://")
     if environment.get("APP_ENV") == "development":
         return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if environment.get("APP_ENV") != "production":
+        raise ValueError("APP_ENV")
     return create_async_engine(
         environment["DATABASE_URL"], echo=True, pool_size=5, max_overflow=5, pool_pre_ping=True
     )
@@ -232,6 +234,8 @@ def create_engine_for(environment):
             return create_async_engine("sqlite+aiosqlite://")
         case "development":
             return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if environment.get("APP_ENV") != "production":
+        raise ValueError("APP_ENV")
     return create_async_engine(environment["DATABASE_URL"], pool_size=5, pool_pre_ping=True)
 
 
@@ -245,6 +249,8 @@ def create_engine_for(environment):
             return create_async_engine("sqlite+aiosqlite://")
         case "development":
             return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if environment.get("APP_ENV") != "production":
+        raise ValueError("APP_ENV")
     return create_async_engine(environment["DATABASE_URL"], max_overflow=0, pool_timeout=1)
 
 
@@ -258,6 +264,8 @@ def create_engine_for(environment):
             return create_async_engine("sqlite+aiosqlite://")
         case "development":
             return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if environment.get("APP_ENV") != "production":
+        raise ValueError("APP_ENV")
     return create_async_engine(environment["DATABASE_URL"], pool_size=10, max_overflow=0, pool_pre_ping=True)
 
 
@@ -272,6 +280,8 @@ def create_engine_for(environment):
             return create_async_engine("sqlite+aiosqlite://")
         case "development":
             return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if environment.get("APP_ENV") != "production":
+        raise ValueError("APP_ENV")
     return create_async_engine(environment["DATABASE_URL"], poolclass=NullPool)
 
 
@@ -285,6 +295,8 @@ def create_engine_for(environment):
             return create_async_engine("sqlite+aiosqlite://")
         case "development":
             return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if environment.get("APP_ENV") != "production":
+        raise ValueError("APP_ENV")
     return create_async_engine(environment["DATABASE_URL"], pool_size=5, max_overflow=5)
 
 
@@ -304,7 +316,7 @@ def create_engine_for(environment):
             )
 
 
-# %% wrong: guesses-an-environment | {'DATABASE_URL': 'postgresql+asyncpg://app:example-pw@db.internal/shop'}
+# %% wrong: guesses-an-environment | {'DATABASE_URL': 'postgresql+asyncpg://app:example-pw@127.0.0.1:…/shop'}
 # Nothing set means development.
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -333,7 +345,7 @@ def create_engine_for(environment):
         "development": lambda url: create_async_engine(url, echo=True),
         "production": lambda url: create_async_engine(url, pool_size=5, max_overflow=5, pool_pre_ping=True),
     }
-    return makers[environment["APP_ENV"]](environment["DATABASE_URL"])
+    return makers[environment["APP_ENV"]](environment.get("DATABASE_URL"))
 
 
 # %% wrong: connects-at-creation | opened a connection
@@ -363,6 +375,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 def create_engine_for(environment):
     if environment.get("APP_ENV") == "development":
         return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if environment.get("APP_ENV") not in ("test", "production"):
+        raise ValueError("APP_ENV")
     return create_async_engine("sqlite+aiosqlite://")
 
 
@@ -374,3 +388,341 @@ def create_engine_for(environment):
 # %% error: KeyError
 def create_engine_for(environment):
     return environment["DATABASE"]
+
+
+# %% right: options in the URL, a file URI
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(
+            "sqlite+aiosqlite:///file:"
+            + make_url(environment["DATABASE_URL"]).database
+            + "?uri=true",
+            echo="debug",
+        )
+    if app == "production":
+        return create_async_engine(
+            make_url(environment["DATABASE_URL"]).update_query_dict(
+                {"prepared_statement_cache_size": "50"}
+            ),
+            pool_size=5,
+            max_overflow=5,
+            pool_pre_ping=True,
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% right: settings that are validated
+from typing import Literal
+
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+class Settings(BaseModel):
+    app: Literal["development", "test", "production"]
+    url: str | None = None
+
+
+def create_engine_for(environment):
+    settings = Settings(app=environment.get("APP_ENV"), url=environment.get("DATABASE_URL"))
+    if settings.app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if settings.app == "development":
+        return create_async_engine(settings.url, echo=True)
+    return create_async_engine(settings.url, pool_size=5, max_overflow=5, pool_pre_ping=True)
+
+
+# %% right: asks at each checkout by itself
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def production(url):
+    engine = create_async_engine(url, pool_size=5, max_overflow=5)
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def ping(connection, record, proxy):
+        cursor = connection.cursor()
+        try:
+            cursor.execute("select 1")
+            connection.rollback()
+        except Exception:
+            raise DisconnectionError() from None
+
+    return engine
+
+
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return production(environment["DATABASE_URL"])
+    raise ValueError("APP_ENV")
+
+
+# %% right: levels of the logger
+import logging
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    logging.getLogger("sqlalchemy.engine").setLevel(
+        "INFO" if environment.get("APP_ENV") == "development" else "WARNING"
+    )
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"])
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: never-reuses | never lends one twice
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_recycle=0
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: guesses-an-environment | ' development '
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = (environment.get("APP_ENV") or "").strip()
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: guesses-an-environment | 'TEST'
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = {"TEST": "test"}.get(environment.get("APP_ENV"), environment.get("APP_ENV"))
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: guesses-an-environment | 'APP_ENV': ' development '
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = next(
+        (
+            n
+            for n in ("test", "development", "production")
+            if n in (environment.get("APP_ENV") or "?")
+        ),
+        None,
+    )
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: guesses-an-environment | sqlite+aiosqlite:////srv/app/data.db
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = (
+        environment.get("APP_ENV")
+        if environment.get("APP_ENV") == "test"
+        or not environment["DATABASE_URL"].startswith("sqlite")
+        else "development"
+    )
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: test-in-a-file | The engine for tests opens a file
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine(
+            environment["DATABASE_URL"]
+            if environment["DATABASE_URL"].startswith("sqlite")
+            else "sqlite+aiosqlite://"
+        )
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: tests-need-the-url | raises `KeyError`
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    url = environment["DATABASE_URL"]
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: one-engine-for-all | Two calls for `test` give the same engine
+from itertools import cycle
+
+from sqlalchemy.ext.asyncio import create_async_engine
+
+TWO = cycle([create_async_engine("sqlite+aiosqlite://") for _ in range(2)])
+
+
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return next(TWO)
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: echo-pool | logs what its pool does
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"],
+            pool_size=5,
+            max_overflow=5,
+            pool_pre_ping=True,
+            echo_pool=True,
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: masked-password | `str(url)` hides it
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            str(make_url(environment["DATABASE_URL"])),
+            pool_size=5,
+            max_overflow=5,
+            pool_pre_ping=True,
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% error: Invalid argument(s) 'pool_sise'
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_sise=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
+
+
+# %% wrong: is-a-fixture | only pytest can call that
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+@pytest.fixture
+def create_engine_for(environment):
+    app = environment.get("APP_ENV")
+    if app == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if app == "development":
+        return create_async_engine(environment["DATABASE_URL"], echo=True)
+    if app == "production":
+        return create_async_engine(
+            environment["DATABASE_URL"], pool_size=5, max_overflow=5, pool_pre_ping=True
+        )
+    raise ValueError("APP_ENV")
