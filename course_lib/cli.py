@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from course_lib.progress_command import app as progress_app
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -54,6 +56,7 @@ app = typer.Typer(
 )
 database = typer.Typer(help="A PostgreSQL that stays up, for use from a terminal.", no_args_is_help=True)
 app.add_typer(database, name="db")
+app.add_typer(progress_app, name="progress")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -190,27 +193,32 @@ def _has_browser() -> bool:
 
 
 @app.command()
-def progress(as_json: AsJson = False) -> None:
-    """Show which exercises are solved, and what comes next."""
-    from course_lib.board import HEADINGS, board
-    from course_lib.exercises.progress import file
+def update(as_json: AsJson = False) -> None:
+    """Get the newest version of the course, and keep your answers and notes.
 
-    found = asyncio.run(board())
-    if as_json:
-        _print_json(found.as_dict() | {"file": file()})
-        return
-    from rich.table import Table
-    from rich.text import Text
+    Each notebook of yours that the new version changes is copied to work/updates/ first. The new notebook then gets
+    your answers, your own cells, and the lesson's cells that you changed. Exit code 1: nothing was updated, and why.
+    """
+    from course_lib.update_command import run_update
 
-    table = Table(title="Your progress", title_justify="left")
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for cells in found.cells():
-        table.add_row(*(Text(cell) for cell in cells))
-    console = _console()
-    console.print(table)
-    console.print(Text(found.summary, "bold"))
-    console.print(Text(f"Kept in {file()}"), soft_wrap=True)
+    raise typer.Exit(run_update(as_json=as_json))
+
+
+@app.command()
+def review(
+    file: Annotated[str, typer.Argument(help="A Python file that makes a database engine.")],
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    path: Annotated[Path | None, typer.Option(help="The folder of its package; FILE may be package.module.")] = None,
+    budget: Annotated[int, typer.Option(min=1, help="How many connections one process may open.")] = 20,
+) -> None:
+    """Run a database configuration against a throw-away PostgreSQL, and say what it is missing.
+
+    Exit code 0: no gap. 1: a gap. 2: the file could not be run.
+    """
+    from course_lib.review.command import run_review
+
+    raise typer.Exit(run_review(file, as_json=as_json, as_markdown=as_markdown, search_path=path, budget=budget))
 
 
 @database.command("start")

@@ -1,0 +1,23 @@
+"""Some of the shapes; `python benchmarks/review.py` reviews all of them, which takes minutes."""
+
+from typing import Any
+
+import pytest
+from shape_list import FOLDER, SHAPES, differences, reviewed_shape
+
+from course_lib.review.running import Lab
+
+EACH = 11
+SAMPLE = SHAPES[5::EACH]
+
+
+def test_all_shapes_have_expectations() -> None:
+    assert len(SHAPES) >= 30
+    assert all((FOLDER / shape["file"]).exists() for shape in SHAPES)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("shape", SAMPLE, ids=[shape["file"] for shape in SAMPLE])
+async def test_shapes_get_what_was_expected_by_hand(shape: dict[str, Any], lab: Lab) -> None:
+    report = await reviewed_shape(shape, lab)
+    assert differences(shape, report) == [], report.as_text()
