@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env lab test notebooks bench lock test-lowest clean
+.PHONY: help env lab update test notebooks bench lock test-lowest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -29,6 +29,9 @@ env: $(VENV)/.base ## Set up .venv with the course in it, ready for `.venv/bin/c
 
 lab: $(VENV)/.base ## Open the first lesson in JupyterLab (sets up what it needs)
 	@$(BIN)/course lab $(ARGS)
+
+update: $(VENV)/.base ## Get the newest version of the course, with your answers kept
+	@$(BIN)/course update $(ARGS)
 
 test: $(VENV)/.dev ## Run every check of the course (sets up what it needs)
 	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 -n auto --maxprocesses=4 --dist loadfile \

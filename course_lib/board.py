@@ -2,12 +2,45 @@
 
 import html
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from course_lib._tables import html_table, text_table
-from course_lib.exercises.progress import standings
-from course_lib.lessons import lessons
+from course_lib.exercises.progress import Standing, look
+from course_lib.lessons import Objective, lessons
 
 HEADINGS = ("Lesson", "Minutes", "Exercises", "")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One thing that a lesson teaches, and whether the learner has shown it.
+
+    Args:
+        text: what a learner can do afterwards; code stands in backticks.
+        solved: the ids of the solved ones of its exercises.
+        tried: of those that were tried and are not solved.
+        untried: of those that were not tried.
+    """
+
+    text: str
+    solved: tuple[str, ...]
+    tried: tuple[str, ...]
+    untried: tuple[str, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether all of its exercises are solved."""
+        return not self.tried and not self.untried
+
+    @property
+    def sign(self) -> str:
+        """Whether it is reached, begun, or neither, in a word."""
+        return "✔ reached" if self.reached else "✎ begun" if self.tried or self.solved else ""
+
+    @property
+    def exercises(self) -> str:
+        """The ids of its exercises, such as "02.1, 02.3"."""
+        return ", ".join(sorted((*self.solved, *self.tried, *self.untried)))
 
 
 @dataclass(frozen=True)
@@ -23,6 +56,7 @@ class Row:
         tried: how many were tried, solved or not.
         total: how many it has.
         following: the id of its first exercise that is not solved; None when all are.
+        goals: what it teaches, in order.
     """
 
     number: int
@@ -33,6 +67,7 @@ class Row:
     tried: int
     total: int
     following: str | None
+    goals: tuple[Goal, ...] = ()
 
     @property
     def name(self) -> str:
@@ -55,9 +90,15 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Board:
-    """All lessons with their standing; a notebook shows it as a table with links to the lessons beside it."""
+    """All lessons with their standing; a notebook shows it as a table with links to the lessons beside it.
+
+    Args:
+        rows: the lessons, in order.
+        note: "", or a line that says what is wrong with the file that the progress is kept in.
+    """
 
     rows: tuple[Row, ...]
+    note: str = ""
 
     @property
     def following(self) -> Row | None:
@@ -70,13 +111,17 @@ class Board:
         solved, total = (sum(values) for values in zip(*((row.solved, row.total) for row in self.rows), strict=True))
         row = self.following
         coming = f"Next: exercise {row.following} in lesson {row.name}." if row else "Nothing is left to solve."
-        return f"{solved} of {total} exercises solved. {coming}"
+        goals = [goal for row in self.rows for goal in row.goals]
+        reached = f", {sum(goal.reached for goal in goals)} of {len(goals)} objectives reached" if goals else ""
+        note = f" {self.note}" if self.note else ""
+        return f"{solved} of {total} exercises solved{reached}. {coming}{note}"
 
     def as_dict(self) -> dict[str, object]:
         """The board for JSON."""
         row = self.following
         return {
-            "lessons": [asdict(each) for each in self.rows],
+            "lessons": [_as_dict(each) for each in self.rows],
+            "note": self.note,
             "solved": sum(each.solved for each in self.rows),
             "total": sum(each.total for each in self.rows),
             "next": {"exercise": row.following, "notebook": row.notebook} if row else None,
@@ -99,13 +144,26 @@ class Board:
         return html_table("Your progress", HEADINGS, rows, html.escape(self.summary))
 
 
+def _as_dict(row: Row) -> dict[str, Any]:
+    found = asdict(row)
+    found["objectives"] = [asdict(goal) | {"reached": goal.reached} for goal in row.goals]
+    del found["goals"]
+    return found
+
+
+def _goal(objective: Objective, stands: dict[str, Standing]) -> Goal:
+    solved = tuple(each for each in objective.exercises if each in stands and stands[each].solved)
+    tried = tuple(each for each in objective.exercises if each in stands and not stands[each].solved)
+    return Goal(objective.text, solved, tried, tuple(each for each in objective.exercises if each not in stands))
+
+
 async def board() -> Board:
     """Return the progress board over all lessons of this copy of the course.
 
     Raises:
         FileNotFoundError: the course's folder was not found, or it holds no lesson.
     """
-    stands = await standings()
+    stands, note = await look()
     rows = []
     for lesson in lessons():
         tried = [stands[each] for each in lesson.exercises if each in stands]
@@ -120,8 +178,9 @@ async def board() -> Board:
                 tried=len(tried),
                 total=len(lesson.exercises),
                 following=next(unsolved, None),
+                goals=tuple(_goal(each, stands) for each in lesson.objectives),
             )
         )
     if not rows:
         raise FileNotFoundError("The folder notebooks/ holds no lesson. Get a whole copy of the course.")
-    return Board(tuple(rows))
+    return Board(tuple(rows), note)

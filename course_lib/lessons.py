@@ -12,6 +12,21 @@ Role = Literal["starter", "solution", "check"]
 _NOTEBOOK = re.compile(r"(\d\d)_[a-z0-9_]+")
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 _TIME = re.compile(r"^\*\*Time:\*\* (\d+) minutes", re.MULTILINE)
+_OBJECTIVES = re.compile(r"^## What you will learn\n((?:\n|[-* ].*\n?)+)", re.MULTILINE)
+_OBJECTIVE = re.compile(r"^[-*] (.+(?:\n  .+)*?) \(exercises? ([\d., ]+)\)\.?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One line of a lesson's "What you will learn".
+
+    Args:
+        text: What a learner can do afterwards; code stands in backticks.
+        exercises: The ids of the exercises that prove it.
+    """
+
+    text: str
+    exercises: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,7 @@ class Lesson:
         minutes: How long it takes, from the line `**Time:** 25 minutes`; None when it does not say.
         exercises: The ids of its exercises, such as "02.1", in order.
         path: The learner's notebook.
+        objectives: What it teaches, in order.
     """
 
     number: int
@@ -33,6 +49,7 @@ class Lesson:
     minutes: int | None
     exercises: tuple[str, ...]
     path: Path
+    objectives: tuple[Objective, ...] = ()
 
 
 def course_root() -> Path:
@@ -80,8 +97,12 @@ def lessons() -> list[Lesson]:
                 name=path.stem,
                 title=title.group(1).strip() if title else path.stem,
                 minutes=int(time.group(1)) if time else None,
-                exercises=tuple(cell["metadata"]["exercise"] for cell in cells if _role(cell) == "check"),
+                # A learner who pastes a copy of a check cell has its exercise twice; it stays one exercise.
+                exercises=tuple(
+                    dict.fromkeys(cell["metadata"]["exercise"] for cell in cells if _role(cell) == "check")
+                ),
                 path=path,
+                objectives=_objectives(cells),
             )
         )
     return found
@@ -109,6 +130,19 @@ def cell_source(exercise_id: str, role: Role) -> str | None:
                     # A learner who saved an answer has written over the starter; the metadata still holds it.
                     return str(cell["metadata"].get("starter") or _source(cell))
     return None
+
+
+def _exercises(cells: list[dict[str, Any]]) -> tuple[str, ...]:
+    # A learner who pastes a copy of a check cell has its exercise twice; it stays one exercise.
+    return tuple(dict.fromkeys(cell["metadata"]["exercise"] for cell in cells if _role(cell) == "check"))
+
+
+def _objectives(cells: list[dict[str, Any]]) -> tuple[Objective, ...]:
+    for cell in cells:
+        if cell.get("cell_type") == "markdown" and (found := _OBJECTIVES.search(_source(cell))):
+            lines = _OBJECTIVE.findall(found.group(1))
+            return tuple(Objective(" ".join(text.split()), tuple(ids.split(", "))) for text, ids in lines)
+    return ()
 
 
 def _cells(path: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import pytest
 
 from course_lib.board import board
 from course_lib.exercises.progress import record
+from course_lib.lessons import lessons
 
 
 def notebook(title: str, *exercises: str, minutes: int | None = 10) -> str:
@@ -74,6 +75,30 @@ async def test_links_to_the_lessons() -> None:
     shown = (await board())._repr_html_()
     assert "<a href='00_first.ipynb'>00 First &lt;steps&gt;</a>" in shown
     assert "<a href='01_second.ipynb'>01 Second</a>" in shown
+
+
+async def test_objectives(root: Path) -> None:
+    """An objective counts when all of its exercises are solved; both of the list's ways to name them are read."""
+    path = root / "notebooks" / "01_second.ipynb"
+    learn = "## What you will learn\n\n- Do `one` thing (exercise 01.1)\n- Do both, in a line\n  that goes on "
+    title = f"Second\n\n{learn}(exercises 01.1, 01.2)\n\n## Next\n\n- no objective (exercise 01.2)"
+    path.write_text(notebook(title, "01.1", "01.2"))
+    await record("01.1", "correct", None)
+    shown = await board()
+    assert [(goal.text, goal.exercises, goal.sign) for goal in shown.rows[1].goals] == [
+        ("Do `one` thing", "01.1", "✔ reached"),
+        ("Do both, in a line that goes on", "01.1, 01.2", "✎ begun"),
+    ]
+    assert shown.summary.startswith("1 of 3 exercises solved, 1 of 2 objectives reached. Next: exercise 00.1")
+
+
+async def test_the_course_s_own_objectives() -> None:
+    """Is no line of any lesson's list missed: as many as it has bullets, and each exercise proves one?"""
+    for lesson in lessons():
+        first = json.loads(lesson.path.read_text())["cells"][0]["source"]
+        listed = "".join(first).partition("## What you will learn\n")[2].partition("\n## ")[0]
+        assert len(lesson.objectives) == len(re.findall(r"^- ", listed, re.M)) > 0
+        assert {each for objective in lesson.objectives for each in objective.exercises} == set(lesson.exercises)
 
 
 async def test_no_lessons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
