@@ -3,14 +3,17 @@
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from pathlib import Path
 
 from sqlalchemy import URL
 
 from course_lib.masking import mask_text
+from course_lib.servers._supervisor import Supervisor
 
 _LIMIT = 60.0  # seconds that a command gets: they take about one
 _EXCEPTION = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Available)): (.*)$", re.MULTILINE)
@@ -28,7 +31,7 @@ class AlembicError(RuntimeError):
 
 
 class AlembicProject:
-    """A private folder with Alembic's files and your models, which goes with this object.
+    """A private folder with Alembic's files and your models, which goes with this object, or with a killed kernel.
 
     Commands run as processes of their own, as in a terminal. Two reasons besides: ``env.py`` imports the models, and a
     kernel would not see that their file changed; and it sets up logging, which would be the kernel's.
@@ -39,8 +42,12 @@ class AlembicProject:
 
     def __init__(self, url: URL) -> None:
         self.url = url
-        self._folder = tempfile.TemporaryDirectory(prefix="course-alembic-", ignore_cleanup_errors=True)
-        self.folder = Path(self._folder.name)
+        guarded = Path(tempfile.mkdtemp(prefix="course-alembic-"))
+        weakref.finalize(self, shutil.rmtree, guarded, ignore_errors=True)
+        # It has no program to run here: it removes the folder when this process is gone, for whatever reason.
+        self._supervisor = Supervisor(guarded, Path(), None, None, None)
+        self.folder = guarded / "project"
+        self.folder.mkdir()
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the project, such as ``"models.py"``; what it held before is gone."""

@@ -4,6 +4,9 @@ import gc
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,13 +74,30 @@ async def test_the_folder_is_private_and_goes_with_the_project(url: URL) -> None
     project = AlembicProject(url)
     folder = project.folder
     if os.name == "posix":
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
     made = await project.alembic("init", "-t", "async", "migrations")
     assert "Generating alembic.ini ...  done" in made
     assert str(folder) not in made
     del project
     gc.collect()
-    assert not folder.exists()
+    assert not folder.parent.exists()
+
+
+def test_the_folder_goes_when_the_process_is_killed() -> None:
+    program = (
+        "from sqlalchemy import make_url\nfrom course_lib.migrations import AlembicProject\n"
+        "project = AlembicProject(make_url('sqlite+aiosqlite://'))\nproject.write('models.py', '')\n"
+        "print(project.folder, flush=True)\ninput()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().decode().strip())
+        assert (folder / "models.py").exists()
+        process.kill()
+    deadline = time.monotonic() + 20
+    while folder.parent.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 async def test_a_failure_is_one_line_without_the_password_and_the_folder() -> None:

@@ -1,8 +1,10 @@
 """The check of exercise 11.1: does `create_db_and_tables` create what is missing, commit it, and keep what is there?"""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
@@ -22,6 +24,7 @@ from course_lib.exercises.core import NotYet, ask
 from course_lib.exercises.lab import Lab, lab
 
 Create = Callable[[AsyncEngine], Awaitable[None]]
+_PATIENCE = 3.0  # seconds that it gets to see that a database refuses
 _GIVEN = "an engine for an empty PostgreSQL database"
 
 
@@ -50,6 +53,7 @@ async def judge_create(create: Create) -> None:
                     misconception="keeps-a-connection",
                 )
             await judge_second_call(create, engine, extra.name, box)
+            await judge_refusals(create, engine, box)
 
 
 async def call(create: Any, engine: AsyncEngine, given: str) -> None:
@@ -70,10 +74,67 @@ async def call(create: Any, engine: AsyncEngine, given: str) -> None:
 
 
 async def judge_second_call(create: Any, engine: AsyncEngine, table: str, box: Lab) -> None:
-    """Call it again, with a row in a table: it must neither fail nor lose them."""
+    """Call it again, with a row in a table and a new model: it must not fail, keep the row, and make the new table."""
     async with asking(box.url) as connection:
-        await connection.execute(f"insert into \"{table}\" (word) values ('kept')")
-    given = "the same engine again, with a row in the table"
+        try:
+            await connection.execute(f"insert into \"{table}\" (word) values ('kept')")
+        except asyncpg.PostgresError as error:
+            raise NotYet(
+                "The tables are there, with other columns than those of `SQLModel.metadata`. Let "
+                "`SQLModel.metadata.create_all` make them.",
+                misconception="other-columns",
+            ) from error
+    given = "the same engine again, with a row in a table and one model more"
+    with extra_table() as later:
+        await _call_again(create, engine, given)
+        await _judge_again(table, later.name, box)
+
+
+async def judge_indexes(table: str, box: Lab) -> None:
+    """Is the index of this table there?"""
+    async with asking(box.url) as connection:
+        found = await connection.fetchval("select count(*) from pg_indexes where tablename = $1", table)
+    if found < 2:  # the primary key's own is the other one
+        raise NotYet(
+            "The tables are there, and an index of theirs is not. `CreateTable` makes a table alone; "
+            "`create_all` makes its indexes as well.",
+            misconception="no-indexes",
+        )
+
+
+async def judge_refusals(create: Any, engine: AsyncEngine, box: Lab) -> None:
+    """A database that refuses, for two reasons: that must not pass for success."""
+    settings = {"default_transaction_read_only": "on"}
+    read_only = create_async_engine(box.url, connect_args={"server_settings": settings})
+    with extra_table():  # so that there is something to create
+        await _judge_refusal(create, read_only, "a database that is read-only")
+        async with asking(box.url) as connection:
+            await connection.execute("revoke create on schema public from pg_database_owner, public")
+        await _judge_refusal(create, engine, "a database in which your role may create nothing")
+
+
+async def _judge_refusal(create: Any, engine: AsyncEngine, given: str) -> None:
+    task = asyncio.create_task(call(create, engine, given))
+    _, waiting = await asyncio.wait({task}, timeout=_PATIENCE)
+    if waiting:
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+        raise NotYet(
+            f"The function got {given}, and came to no end. Trying again helps where another worker was "
+            "quicker, and nowhere else: let other exceptions out.",
+            misconception="tries-for-ever",
+        )
+    if isinstance(error := task.exception(), NotYet):
+        raise error
+    if error is None:
+        raise NotYet(
+            f"The function got {given}. No table could be made, and it said nothing: the application would "
+            "start without tables. Catch only what another worker's success looks like, or nothing at all.",
+            misconception="swallows-failures",
+        )
+
+
+async def _call_again(create: Any, engine: AsyncEngine, given: str) -> None:
     try:
         await call(create, engine, given)
     except Exception as error:
@@ -84,8 +145,12 @@ async def judge_second_call(create: Any, engine: AsyncEngine, table: str, box: L
                 misconception="fails-when-tables-exist",
             ) from error
         raise
+
+
+async def _judge_again(table: str, later: str, box: Lab) -> None:
+    found = await tables_in(box.url)
     rows = 0
-    if table in await tables_in(box.url):
+    if table in found:
         async with asking(box.url) as connection:
             rows = await connection.fetchval(f'select count(*) from "{table}"')
     if not rows:
@@ -93,6 +158,12 @@ async def judge_second_call(create: Any, engine: AsyncEngine, table: str, box: L
             "The second call lost the row that was in the table. Dropping first empties the database at each start of "
             "the application. Leave `drop_all` out.",
             misconception="drops-first",
+        )
+    if later not in found:
+        raise NotYet(
+            "A model had come since the first call, and the second call did not make its table. Don't skip the work "
+            "because it ran before, or because some table is there: `create_all` looks for each table.",
+            misconception="creates-only-once",
         )
 
 
@@ -102,6 +173,7 @@ async def _judge_tables(extra: str, box: Lab, record: Record) -> None:
     if wanted <= found:
         if not record.steps:
             raise made_by_another_engine()
+        await judge_indexes(extra, box)
         return
     if record.creates(extra):
         raise NotYet(
@@ -146,6 +218,12 @@ def _known_mistake(error: Exception) -> NotYet | None:
                 "An event loop is running already, in a notebook as in an application that starts. Make the function "
                 "`async def` and `await` in it.",
                 misconception="asyncio-run",
+            )
+        if isinstance(each, RuntimeError) and ("different loop" in words or "loop is closed" in words):
+            return NotYet(
+                "A connection met another event loop than the one that opened it: `asyncio.run` makes a new loop at "
+                "each call, in a thread as well. Make the function `async def` and `await` in it.",
+                misconception="another-loop",
             )
     return None
 

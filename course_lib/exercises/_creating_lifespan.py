@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
 from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -35,6 +36,7 @@ class _App:
         self.prepared = 0
         self.reached = asyncio.Event()
         self.wrong_engine = False
+        self.kept = 0  # connections in the pool at the moment when the lifespan said that it had ended
         self._after = after
         self.app = FastAPI(lifespan=lifespan)
         self.app.state.engine = self.engine
@@ -50,6 +52,17 @@ class _App:
         if self._after is not None:
             await self._after()
         self.prepared += 1
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application; notes what its pool holds when the lifespan has ended."""
+
+        async def watched_send(message: Any) -> None:
+            if message["type"] == "lifespan.shutdown.complete":
+                pool: Any = self.engine.pool
+                self.kept = pool.checkedin() + pool.checkedout()
+            await send(message)
+
+        await self.app(scope, receive, watched_send)
 
     async def visits(self) -> int:
         async with self.engine.begin() as connection:
@@ -80,7 +93,7 @@ async def _judge_a_day(lifespan: Any, box: Lab) -> None:
     made = _App(lifespan, box)
     prepared = early = 0
     try:
-        async with serve(made.app, grace=2) as client:
+        async with serve(made, grace=2) as client:
             prepared, early = made.prepared, made.record.disposed
             if prepared:
                 for _ in range(2):
@@ -88,6 +101,12 @@ async def _judge_a_day(lifespan: Any, box: Lab) -> None:
             during = made.record.disposed
     except ServingError as error:
         await _raise_answer(error, "starting and stopping an application with your lifespan")
+    except httpx.HTTPError as error:
+        raise NotYet(
+            "The application started, and its first requests failed: they use `app.state.engine` and the table that "
+            "`prepare` made. Await `prepare` in this event loop, and change nothing else.",
+            misconception="requests-fail",
+        ) from error
     if made.wrong_engine:
         raise NotYet(
             "`prepare` got another engine than the application's. Hand over `app.state.engine`, and make no new one.",
@@ -112,6 +131,12 @@ async def _judge_a_day(lifespan: Any, box: Lab) -> None:
             "`await engine.dispose()`; without the `await` nothing happens.",
             misconception="no-dispose",
         )
+    if made.kept:
+        raise NotYet(
+            "The lifespan ended while the pool still had its connections: `dispose` was begun and not awaited. The "
+            "event loop of a real server ends next, and the rest of `dispose` with it. Await it.",
+            misconception="dispose-not-awaited",
+        )
 
 
 async def _judge_failure(lifespan: Any, box: Lab) -> None:
@@ -123,11 +148,12 @@ async def _judge_failure(lifespan: Any, box: Lab) -> None:
     made = _App(lifespan, box, fail)
     raised: ServingError | None = None
     try:
-        async with serve(made.app, grace=2):
+        async with serve(made, grace=2):
             pass
     except ServingError as error:
         raised = error
     left = not await _gone(made, box)
+    _judge_reached(made)
     if raised is None:
         raise NotYet(
             "`prepare` raised, and the application served all the same, without what it needs. Let the exception "
@@ -140,6 +166,12 @@ async def _judge_failure(lifespan: Any, box: Lab) -> None:
             raise NotYet(
                 "`prepare` raised, your lifespan caught it and did not `yield`: the log will say \"generator didn't "
                 'yield" and not what went wrong. Let the exception through, or end the `except` with `raise`.',
+                misconception="hides-the-reason",
+            )
+        if hidden is not None and hidden.__suppress_context__ and isinstance(hidden.__context__, StartFailed):
+            raise NotYet(
+                "`prepare` raised, and your lifespan raised something else `from None`: the log won't say what went "
+                "wrong. Let the exception through, or name it: `raise ... from error`.",
                 misconception="hides-the-reason",
             )
         await _raise_answer(raised, "starting an application whose `prepare` fails")
@@ -160,7 +192,7 @@ async def _judge_cancellation(lifespan: Any, box: Lab) -> None:
     made = _App(lifespan, box, wait)
 
     async def start() -> None:
-        async with serve(made.app, grace=2):
+        async with serve(made, grace=2):
             pass
 
     task = asyncio.create_task(start())
@@ -171,11 +203,21 @@ async def _judge_cancellation(lifespan: Any, box: Lab) -> None:
     await asyncio.wait({task, reached}, timeout=5)
     if task.done() and not task.cancelled():
         task.exception()
+    _judge_reached(made)
     if not await _gone(made, box):
         raise NotYet(
             "The start was cancelled while `prepare` waited, and its connections stayed open. `except Exception` does "
             "not see a cancellation. Dispose in `finally`: that runs whatever happens.",
             misconception="no-dispose-on-cancel",
+        )
+
+
+def _judge_reached(made: _App) -> None:
+    if not made.reached.is_set():
+        raise NotYet(
+            "The application started a second time in this process, with another engine, and `prepare` was not "
+            "called. Each start has to prepare its own database.",
+            misconception="prepares-only-once",
         )
 
 

@@ -3,106 +3,21 @@
 import contextlib
 import inspect
 import secrets
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, Column, Integer, MetaData, String, Table
-from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from course_lib.exercises._creating_alembic import Runner, shape
 from course_lib.exercises._creating_watch import NOT_NULL, asking, sqlstate, tables_in
-from course_lib.exercises.core import AnswerError, Case, NotYet, calling
+from course_lib.exercises.core import AnswerError, Case, NotYet, calling, using_answer
 from course_lib.exercises.lab import lab
 from course_lib.exercises.tracebacks import has_learner_frame
 
+_ABORTED = "25P02"
 _OLD_ROWS = 3  # the priority of what is there already, as the task says
-_WANTED = MetaData()
-Table(
-    "task",
-    _WANTED,
-    Column("id", Integer, primary_key=True),
-    Column("title", String(200), nullable=False),
-    Column("priority", Integer, nullable=False),
-)
-_ENV = """\
-from alembic import context
-
-attributes = context.config.attributes
-context.configure(connection=attributes["connection"], target_metadata=attributes["metadata"])
-with context.begin_transaction():
-    context.run_migrations()
-"""
-_FIRST = """\
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision = "0001", None
-
-
-def upgrade():
-    op.create_table(
-        "task", sa.Column("id", sa.Integer, primary_key=True), sa.Column("title", sa.String(200), nullable=False)
-    )
-
-
-def downgrade():
-    op.drop_table("task")
-"""
-_SECOND = """\
-from alembic import context
-
-revision, down_revision = "0002", "0001"
-
-
-def upgrade():
-    context.config.attributes["upgrade"]()
-
-
-def downgrade():
-    context.config.attributes["downgrade"]()
-"""
-
-
-class _Runner:
-    """Alembic with two revisions: ours, which makes the table, and the learner's."""
-
-    def __init__(self, engine: AsyncEngine, upgrade: Any, downgrade: Any) -> None:
-        from alembic.config import Config
-
-        self.engine = engine
-        self._folder = tempfile.TemporaryDirectory(prefix="course-alembic-", ignore_cleanup_errors=True)
-        folder = Path(self._folder.name)
-        (folder / "versions").mkdir()
-        for name, content in {"env.py": _ENV, "versions/one.py": _FIRST, "versions/two.py": _SECOND}.items():
-            (folder / name).write_text(content, encoding="utf-8")
-        self.config = Config()
-        self.config.set_main_option("script_location", str(folder).replace("%", "%%"))
-        self.config.attributes.update(metadata=_WANTED, upgrade=upgrade, downgrade=downgrade)
-
-    async def run(self, command: str, revision: str) -> None:
-        """Run ``alembic upgrade`` or ``downgrade`` on a connection of its own."""
-        from alembic import command as commands
-
-        def work(connection: Connection) -> None:
-            self.config.attributes["connection"] = connection
-            getattr(commands, command)(self.config, revision)
-
-        async with self.engine.connect() as connection:
-            await connection.run_sync(work)
-
-    async def differences(self) -> list[Any]:
-        """What Alembic's autogenerate would still change to make the database as the model is."""
-        from alembic.autogenerate import compare_metadata
-        from alembic.migration import MigrationContext
-
-        def compare(connection: Connection) -> list[Any]:
-            return list(compare_metadata(MigrationContext.configure(connection), _WANTED))
-
-        async with self.engine.connect() as connection:
-            return await connection.run_sync(compare)
 
 
 async def judge_migration(upgrade: Callable[[], None], downgrade: Callable[[], None]) -> None:
@@ -123,16 +38,21 @@ async def judge_migration(upgrade: Callable[[], None], downgrade: Callable[[], N
                 "plain functions; the async part is in `env.py`.",
                 misconception="async-migration",
             )
-    titles = {number: f"task {secrets.token_hex(4)}" for number in range(1, 5)}
+    many = 5 + secrets.randbelow(6)
+    titles = {number: f"task {secrets.token_hex(4)}" for number in range(1, many + 1)}
     async with lab() as box:
-        runner = _Runner(create_async_engine(box.url), upgrade, downgrade)
+        runner = Runner(create_async_engine(box.url), upgrade, downgrade)
         await runner.run("upgrade", "0001")
         async with asking(box.url) as connection:
             await connection.executemany("insert into task (title) values ($1)", [(each,) for each in titles.values()])
+            gap = 1 + secrets.randbelow(many)
+            await connection.execute("delete from task where id = $1", gap)
+            del titles[gap]
+        before = await shape(box.url)
         await _up(runner, "upgrade of a table with rows")
-        await _judge_upgraded(runner, box.url, titles)
+        await _judge_upgraded(runner, box.url, titles, before)
         await _down(runner)
-        await _judge_downgraded(box.url, titles)
+        await _judge_downgraded(box.url, titles, before)
         try:
             await _up(runner, "upgrade, downgrade, and the upgrade again")
         except NotYet:
@@ -144,10 +64,10 @@ async def judge_migration(upgrade: Callable[[], None], downgrade: Callable[[], N
                 misconception="no-second-upgrade",
                 case=Case("upgrade, downgrade, upgrade", "no error", f"sqlstate {sqlstate(error)}"),
             ) from error
-        await _judge_upgraded(runner, box.url, titles)
+        await _judge_upgraded(runner, box.url, titles, before)
 
 
-async def _up(runner: _Runner, given: str) -> None:
+async def _up(runner: Runner, given: str) -> None:
     calling(given)
     try:
         await runner.run("upgrade", "head")
@@ -159,24 +79,43 @@ async def _up(runner: _Runner, given: str) -> None:
                 "`default` is Python's, for new rows that SQLAlchemy inserts.",
                 misconception="no-server-default",
             ) from error
-        _raise_as_theirs(error, "running your `upgrade`")
+        if sqlstate(error) == _ABORTED:
+            raise NotYet(
+                "A statement of `upgrade` failed, and your function caught the exception. In PostgreSQL a failed "
+                "statement spoils its whole transaction, so nothing after it could run. Leave `try` out.",
+                misconception="swallows-the-error",
+            ) from error
+        _raise_as_theirs(runner, error, "running your `upgrade`")
+    if await runner.version() != "0002":
+        raise NotYet(
+            "`upgrade` ran, and Alembic could not note the new version: your function ended the transaction itself. "
+            "Leave `commit` and `rollback` to Alembic.",
+            misconception="ends-the-transaction",
+        )
 
 
-async def _down(runner: _Runner) -> None:
+async def _down(runner: Runner) -> None:
     calling("downgrade of a table with rows")
     try:
         await runner.run("downgrade", "0001")
     except Exception as error:
-        _raise_as_theirs(error, "running your `downgrade`")
+        _raise_as_theirs(runner, error, "running your `downgrade`")
 
 
-def _raise_as_theirs(error: Exception, doing: str) -> None:
+def _raise_as_theirs(runner: Runner, error: Exception, doing: str) -> None:
+    # Alembic loads the check's own files between ours and the learner's lines: those are no line of a cell.
+    theirs = step = error.__traceback__
+    while step is not None:
+        if runner.is_ours(step.tb_frame.f_code.co_filename):
+            theirs = step.tb_next
+        step = step.tb_next
+    error = error.with_traceback(theirs)
     if has_learner_frame(error):
         raise error
     raise AnswerError(doing) from error
 
 
-async def _judge_upgraded(runner: _Runner, url: URL, titles: dict[int, str]) -> None:
+async def _judge_upgraded(runner: Runner, url: URL, titles: dict[int, str], before: list[str]) -> None:
     await _judge_titles(url, titles, "upgrade")
     async with asking(url) as connection:
         found = await connection.fetchrow(
@@ -208,9 +147,21 @@ async def _judge_upgraded(runner: _Runner, url: URL, titles: dict[int, str]) -> 
                 "`nullable=False`, here or with `op.alter_column`.",
                 misconception="stays-nullable",
             )
-        await _judge_old_code(connection)
-        await connection.execute("delete from task where id > $1", max(titles))
-    if differences := await runner.differences():
+        titles |= await _judge_inserts(connection)
+    after = [line for line in await shape(url) if not line.startswith("column task.priority ")]
+    # A trigger and its function are another way to give old inserts a value.
+    if more := sorted(set(after) ^ set(before)):
+        more = [line for line in more if not line.startswith(("trigger ", "function "))]
+    if more:
+        raise NotYet(
+            "The column is there, and something else in the database has changed. Change what the task asks for, "
+            "and nothing besides.",
+            misconception="changes-more",
+            case=Case("what `upgrade` changed", "the column priority", more[0][:300]),
+        )
+    async with using_answer("comparing the database with the model after your `upgrade`"):
+        differences = await runner.differences()
+    if differences:
         raise NotYet(
             "The column is there, and the database differs from the model in something else: Alembic's autogenerate "
             "still has something to do. Change what the task asks for, and nothing besides.",
@@ -219,11 +170,13 @@ async def _judge_upgraded(runner: _Runner, url: URL, titles: dict[int, str]) -> 
         )
 
 
-async def _judge_old_code(connection: Any) -> None:
-    """The version before this one is still running: it inserts without a priority."""
-    statement = "insert into task (title) values ('from the old version') returning priority"
+async def _judge_inserts(connection: Any) -> dict[int, str]:
+    """The version before this one is still running: it inserts without a priority. Returns the rows that are new."""
+    statement = "insert into task (title) values ('from the old version') returning priority, id"
+    value = old = None
     try:
-        value = await connection.fetchval(statement)
+        if (row := await connection.fetchrow(statement)) is not None:
+            value, old = row
     except asyncpg.PostgresError as error:
         raise NotYet(
             "The old version of the application is still running while you migrate, and its insert without a "
@@ -235,17 +188,26 @@ async def _judge_old_code(connection: Any) -> None:
             f"An insert without a priority gives {value}. The task asks for {_OLD_ROWS}.",
             misconception="other-default",
         )
+    priority = 1000 + secrets.randbelow(1_000_000)
     try:
-        await connection.execute("insert into task (title, priority) values ('from the new version', 1)")
+        statement = "insert into task (title, priority) values ('from the new version', $1) returning id, priority"
+        new = await connection.fetchrow(statement, priority)
     except asyncpg.PostgresError as error:
         raise NotYet(
-            "The new version inserts a task with the priority 1, and the database refuses it. The task asks for a "
-            "column, not for another limit.",
+            f"The new version inserts a task with the priority {priority}, and the database refuses it. The task asks "
+            "for a column, not for another limit.",
             misconception="changes-more",
         ) from error
+    if new is None or new["priority"] != priority:
+        raise NotYet(
+            f"The new version inserts a task with the priority {priority}, and the database stores another one. The "
+            "3 is for inserts that name none.",
+            misconception="changes-more",
+        )
+    return {old: "from the old version", new["id"]: "from the new version"}
 
 
-async def _judge_downgraded(url: URL, titles: dict[int, str]) -> None:
+async def _judge_downgraded(url: URL, titles: dict[int, str], before: list[str]) -> None:
     await _judge_titles(url, titles, "downgrade")
     async with asking(url) as connection:
         columns = await connection.fetch(
@@ -264,6 +226,13 @@ async def _judge_downgraded(url: URL, titles: dict[int, str]) -> None:
             misconception="downgrade-changes-more",
             case=Case("the columns", "['id', 'title']", repr(names)),
         )
+    if more := sorted(set(await shape(url)) ^ set(before)):
+        raise NotYet(
+            "After `downgrade` the database is not as it was before `upgrade`. Take back what `upgrade` did, and no "
+            "more than that.",
+            misconception="downgrade-changes-more",
+            case=Case("what differs", "nothing", more[0][:300]),
+        )
 
 
 async def _judge_titles(url: URL, titles: dict[int, str], after: str) -> None:
@@ -271,7 +240,7 @@ async def _judge_titles(url: URL, titles: dict[int, str], after: str) -> None:
     if "task" in await tables_in(url):
         async with asking(url) as connection:
             with contextlib.suppress(asyncpg.PostgresError):  # the columns may be others now
-                kept = dict(await connection.fetch("select id, title from task where id <= $1", max(titles)))
+                kept = dict(await connection.fetch("select id, title from task"))
     if kept != titles:
         raise NotYet(
             f"After `{after}` the rows are not those that were there before. A migration changes the table in place: "

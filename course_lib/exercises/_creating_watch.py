@@ -21,9 +21,10 @@ NOT_NULL = "23502"
 
 @contextlib.contextmanager
 def extra_table() -> Iterator[Table]:
-    """A table with a random name among those of ``SQLModel.metadata``, for as long as the block."""
+    """A table with a random name and an index among those of ``SQLModel.metadata``, for as long as the block."""
     name = f"check_{secrets.token_hex(4)}"
-    table = Table(name, SQLModel.metadata, Column("id", Integer, primary_key=True), Column("word", String(40)))
+    word = Column("word", String(40), index=True)
+    table = Table(name, SQLModel.metadata, Column("id", Integer, primary_key=True), word)
     try:
         yield table
     finally:
@@ -49,13 +50,20 @@ async def tables_in(url: URL) -> set[str]:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and those behind it."""
+    """The exception, those in it if it is a group, and those behind it."""
     seen: set[int] = set()
-    each: BaseException | None = error
-    while each is not None and id(each) not in seen:
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if each is None or id(each) in seen:
+            continue
         seen.add(id(each))
         yield each
-        each = each.__cause__ or each.__context__
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+        # What a traceback would not show is not behind it.
+        context = None if each.__suppress_context__ else each.__context__
+        waiting.append(each.__cause__ if each.__cause__ is not None else context)
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -107,7 +115,17 @@ class Step:
     @property
     def locks(self) -> bool:
         words = self.statement.lower()
-        return ("advisory" in words and "lock" in words and "unlock" not in words) or words.lstrip().startswith("lock ")
+        return ("advisory" in words and "lock" in words and not self.unlocks) or words.lstrip().startswith("lock ")
+
+    @property
+    def unlocks(self) -> bool:
+        return "advisory_unlock" in self.statement.lower()
+
+    @property
+    def looks(self) -> bool:
+        """Whether it asks the catalogue, or creates only what is missing."""
+        words = self.statement.lower()
+        return any(each in words for each in ("pg_class", "pg_tables", "information_schema", "to_regclass"))
 
 
 class Record:

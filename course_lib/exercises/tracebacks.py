@@ -39,6 +39,8 @@ def advice(error: BaseException) -> str:
 def _is_learners(filename: str) -> bool:
     if filename.startswith(("<frozen", "<string", "<sqlalchemy", "<attrs")):  # code that libraries make up
         return False
+    if filename.endswith((".pyx", ".pxi")):  # compiled by Cython, and named without a folder
+        return False
     return not filename.startswith((_OURS, *_INSTALLED))
 
 

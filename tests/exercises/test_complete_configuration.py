@@ -85,6 +85,15 @@ def test_other_rules_may_not_apply() -> None:
     assert said == "20 of the review's 22 rules apply to work/database.py, and it keeps them all."
 
 
+@pytest.mark.parametrize("observed", ["It has no default URL, and says so: set it", "It works, on PostgreSQL."])
+def test_the_default_is_sqlite(observed: str) -> None:
+    """The review is content with a file that demands its URL; the exercise asks for more."""
+    findings = tuple(Finding(rule, "ok", observed if rule.id == "pool-arguments" else "") for rule in RULES)
+    with pytest.raises(NotYet) as caught:
+        lesson._judge(Report("work/database.py", True, "", findings, 20), "work/database.py")
+    assert caught.value.misconception == "no-sqlite-default"
+
+
 async def test_comments_alone_are_no_attempt() -> None:
     """The generated file with other layout is still untouched."""
     made = work_file("database.py", "# mine now\n" + template("database.py"))

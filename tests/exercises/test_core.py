@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import re
 import sys
 import time
 import warnings
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import course_lib
 from course_lib.exercises.core import Case, Exercise, NotAttempted, NotYet, ask, calling, exercise, using_answer
 from course_lib.exercises.limits import clock_stopped
+from course_lib.servers import PostgresServer
 
 
 def learner(source: str) -> object:
@@ -372,3 +374,16 @@ async def test_the_child_of_an_answer_that_forks_says_nothing(capfd: pytest.Capt
     outcome = await asked.check(learner(source))
     assert outcome.status == "correct"
     assert capfd.readouterr().out == ""
+
+
+async def test_a_drivers_compiled_lines_are_not_the_learners() -> None:
+    async with PostgresServer() as server:
+        engine = create_async_engine(server.url)
+        source = "async def answer():\n async with engine.connect() as c:\n  await c.execute(text('select from from'))"
+        namespace: dict[str, object] = {"engine": engine, "text": text}
+        exec(compile(source, "<cell>", "exec"), namespace)
+        outcome = await q1.check(namespace["answer"])
+        await engine.dispose()
+    assert outcome.status == "error"
+    # asyncpg is compiled from protocol.pyx, where these functions are.
+    assert "line 3" in repr(outcome) and not re.search(r"in (query|prepare|bind_execute)\b", repr(outcome))

@@ -1,5 +1,6 @@
 """Exercise 12.3: does the check hear what a skill file asks for, in any words, and what it does not?"""
 
+import more_words
 import pytest
 import skills
 from likely_words import LIKELY
@@ -169,6 +170,10 @@ NOT_ASKING = [
 ]
 
 
+ASKING += more_words.ASKING
+NOT_ASKING += more_words.NOT_ASKING
+
+
 @pytest.mark.parametrize(("rule", "said"), ASKING, ids=[f"{rule}: {said}" for rule, said in ASKING])
 def test_asks_for_it(rule: str, said: str) -> None:
     """Double negations, prohibitions, reasons and exceptions: is the demand in them heard?"""
@@ -192,6 +197,7 @@ def test_does_not_ask_for_it(rule: str, said: str) -> None:
         ("tls-verified", "Set verify_mode to CERT_NONE."),
         ("session-after-commit", "Use expire_on_commit=True."),
         ("pool-bounded", "Set max_overflow=-1."),
+        *more_words.CONTRARY,
     ],
 )
 def test_the_contrary_spoils_a_complete_skill(rule: str, said: str) -> None:
@@ -209,6 +215,13 @@ def test_the_contrary_spoils_a_complete_skill(rule: str, said: str) -> None:
         "Never set pool_pre_ping with NullPool, it does nothing there.",
         "CERT_NONE means that nothing is verified.",
         "Is echo=True anywhere?",
+        "Never skip pool_pre_ping.",
+        "Print the URL masked, by render_as_string(hide_password=True).",
+        "Don't strip sslmode: without it, TLS is gone.",
+        "Keep passwords in a vault, never in code.",
+        "Without engine.dispose() connections stay open.",
+        "Never create an engine per request.",
+        "Store the password in the environment.",
     ],
 )
 def test_an_exception_spoils_nothing(said: str) -> None:

@@ -292,3 +292,176 @@ from contextlib import asynccontextmanager
 async def lifespan(app):
     raise LookupError("No database today")
     yield
+
+
+# %% right: a task group
+import asyncio
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def lifespan(app):
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(app.state.prepare(app.state.engine))
+        yield
+    finally:
+        await app.state.engine.dispose()
+
+
+# %% right: disposes in two places
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def lifespan(app):
+    engine = app.state.engine
+    try:
+        await app.state.prepare(engine)
+    except BaseException:
+        await engine.dispose()
+        raise
+    try:
+        yield
+    finally:
+        await engine.dispose()
+
+
+# %% right: a decorator of its own
+from contextlib import asynccontextmanager
+import functools
+
+
+def disposing(function):
+    @functools.wraps(function)
+    async def wrapper(app):
+        try:
+            async for each in function(app):
+                yield each
+        finally:
+            await app.state.engine.dispose()
+    return asynccontextmanager(wrapper)
+
+
+@disposing
+async def lifespan(app):
+    await app.state.prepare(app.state.engine)
+    yield
+
+
+# %% right: a generator without the decorator
+async def lifespan(app):
+    try:
+        await app.state.prepare(app.state.engine)
+        yield
+    finally:
+        await app.state.engine.dispose()
+
+
+# %% wrong: hides-the-reason | or name it
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def lifespan(app):
+    try:
+        try:
+            await app.state.prepare(app.state.engine)
+        except Exception:
+            raise RuntimeError("start failed") from None
+        yield
+    finally:
+        await app.state.engine.dispose()
+
+
+# %% wrong: dispose-not-awaited | was begun and not awaited
+import asyncio
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def lifespan(app):
+    try:
+        await app.state.prepare(app.state.engine)
+        yield
+    finally:
+        app.state.bye = asyncio.create_task(app.state.engine.dispose())
+
+
+# %% wrong: prepares-only-once | Each start has to prepare
+from contextlib import asynccontextmanager
+
+done = []
+
+
+@asynccontextmanager
+async def lifespan(app):
+    try:
+        if not done:
+            done.append(1)
+            await app.state.prepare(app.state.engine)
+        yield
+    finally:
+        await app.state.engine.dispose()
+
+
+# %% wrong: prepares-only-once | with another engine
+from contextlib import asynccontextmanager
+
+done = []
+
+
+@asynccontextmanager
+async def lifespan(app):
+    try:
+        if len(done) < 2:
+            done.append(1)
+            await app.state.prepare(app.state.engine)
+        yield
+    finally:
+        await app.state.engine.dispose()
+
+
+# %% wrong: swallows-start-failure | Let the exception through
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def lifespan(app):
+    for _ in range(3):
+        try:
+            await app.state.prepare(app.state.engine)
+            break
+        except Exception:
+            pass
+    try:
+        yield
+    finally:
+        await app.state.engine.dispose()
+
+
+# %% wrong: requests-fail | its first requests failed
+from contextlib import asynccontextmanager
+from sqlalchemy import text
+
+
+@asynccontextmanager
+async def lifespan(app):
+    try:
+        await app.state.prepare(app.state.engine)
+        async with app.state.engine.begin() as connection:
+            await connection.execute(text("drop table visit"))
+        yield
+    finally:
+        await app.state.engine.dispose()
+
+
+# %% error: SystemExit: 3
+import sys
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def lifespan(app):
+    sys.exit(3)
+    yield

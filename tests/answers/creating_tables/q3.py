@@ -374,3 +374,210 @@ def upgrade():
 
 def downgrade():
     op.execute("ALTER TABLE task DROP COLUMN priority")
+
+
+# %% right: outside of the transaction
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    with op.get_context().autocommit_block():
+        op.execute("alter table task add column if not exists priority integer not null default 3")
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% right: looks, then row by row
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    bind = op.get_bind()
+    if "priority" in [c["name"] for c in sa.inspect(bind).get_columns("task")]:
+        return
+    op.add_column("task", sa.Column("priority", sa.Integer, server_default="3"))
+    for (number,) in bind.execute(sa.text("select id from task")).all():
+        bind.execute(sa.text("update task set priority = 3 where id = :n"), {"n": number})
+    op.alter_column("task", "priority", nullable=False)
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% right: a constraint that is validated later
+from alembic import op
+
+
+def upgrade():
+    op.execute("alter table task add column priority integer default 3")
+    op.execute("alter table task add constraint p check (priority is not null) not valid")
+    op.execute("alter table task validate constraint p")
+    op.execute("alter table task alter column priority set not null")
+    op.execute("alter table task drop constraint p")
+
+
+def downgrade():
+    op.execute("alter table task drop column if exists priority")
+
+
+# %% right: methods
+import sqlalchemy as sa
+from alembic import op
+
+
+class Revision:
+    def up(self):
+        op.add_column("task", sa.Column("priority", sa.Integer, nullable=False, server_default=sa.literal(3)))
+
+    def down(self):
+        op.drop_column("task", "priority")
+
+
+upgrade, downgrade = Revision().up, Revision().down
+
+
+# %% wrong: no-server-default | have no value for a column
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    op.add_column("task", sa.Column("priority", sa.Integer))
+    op.execute("update task set priority = 3 where id in (1, 2, 3, 4)")
+    op.alter_column("task", "priority", nullable=False, server_default="3")
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% wrong: loses-rows | After `downgrade` the rows are not those that were there
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    op.add_column("task", sa.Column("priority", sa.Integer, nullable=False, server_default="3"))
+
+
+def downgrade():
+    op.execute("delete from task where priority <> 3")
+    op.drop_column("task", "priority")
+
+
+# %% wrong: changes-more | the database refuses it
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    op.add_column("task", sa.Column("priority", sa.Integer, nullable=False, server_default="3"))
+    op.create_check_constraint("between", "task", "priority between 1 and 5")
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% wrong: changes-more | something else in the database has changed
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    op.execute("create table if not exists backup as select * from task")
+    op.add_column("task", sa.Column("priority", sa.Integer, nullable=False, server_default="3"))
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% wrong: downgrade-changes-more | no more than that
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    op.add_column("task", sa.Column("priority", sa.Integer, nullable=False, server_default="3"))
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+    op.alter_column("task", "title", server_default="x")
+
+
+# %% wrong: swallows-the-error | spoils its whole transaction
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    try:
+        op.add_column("task", sa.Column("priority", sa.Integer(), nullable=False))
+    except Exception:
+        pass
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% wrong: ends-the-transaction | Leave `commit` and `rollback` to Alembic
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    op.add_column("task", sa.Column("priority", sa.Integer(), nullable=False, server_default="3"))
+    op.get_bind().commit()
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% wrong: adds-no-column | use `op.add_column`
+import sqlalchemy as sa
+from alembic import op
+
+
+async def up():
+    op.add_column("task", sa.Column("priority", sa.Integer(), nullable=False, server_default="3"))
+
+upgrade = lambda: up()
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% error: line 6 of your cell, in upgrade
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade():
+    op.add_column("task", sa.Column("priority", sa.Integer(), nullable=False, server_default=3))
+
+
+def downgrade():
+    op.drop_column("task", "priority")
+
+
+# %% error: While running your `upgrade`
+import sqlalchemy as sa
+from alembic import op
+
+
+def upgrade(connection):
+    op.add_column("task", sa.Column("priority", sa.Integer(), nullable=False, server_default="3"))
+
+
+def downgrade():
+    op.drop_column("task", "priority")

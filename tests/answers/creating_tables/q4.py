@@ -143,7 +143,7 @@ async def create_safely(engine):
         await connection.run_sync(SQLModel.metadata.create_all)
 
 
-# %% wrong: shares-the-lock | one with `shared` in its name does not
+# %% wrong: shares-the-lock | One with `shared` in its name excludes nobody
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
@@ -252,3 +252,239 @@ async def create_safely(engine):
     async with engine.begin() as connection:
         await connection.execute(text("select pg_advisory_lock_xact(1)"))
         await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% right: locks on one connection, creates on another
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.begin() as guard:
+        await guard.execute(text("select pg_advisory_xact_lock(5)"))
+        async with engine.begin() as connection:
+            await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% right: a lock in a block of the server's language
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.begin() as connection:
+        await connection.execute(text("do $$ begin perform pg_advisory_xact_lock(99); end $$"))
+        await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% right: asks, and waits if it has to
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.begin() as connection:
+        got = await connection.scalar(text("select pg_try_advisory_xact_lock(8)"))
+        if not got:
+            await connection.execute(text("select pg_advisory_xact_lock(8)"))
+        await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% right: tries again after another one's success only
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+import asyncio
+
+
+async def create_safely(engine):
+    while True:
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(SQLModel.metadata.create_all)
+            return
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") not in ("23505", "42P07", "42710"):
+                raise
+
+
+# %% wrong: a-lock-of-its-own | A process id
+import os
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.begin() as connection:
+        await connection.execute(text("select pg_advisory_xact_lock(:n)"), {"n": os.getpid()})
+        await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% wrong: a-lock-of-its-own | differ from process to process
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.begin() as connection:
+        await connection.execute(text(f"select pg_advisory_xact_lock({hash('create tables')})"))
+        await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% wrong: locks-in-vain | another lock for each of them
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.begin() as connection:
+        await connection.execute(text("select pg_advisory_xact_lock(pg_backend_pid())"))
+        await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% wrong: lock-of-one-process | or of a file
+import asyncio, fcntl, os, tempfile
+from sqlmodel import SQLModel
+
+path = os.path.join(tempfile.gettempdir(), f"lock-{os.getpid()}")
+
+
+async def create_safely(engine):
+    with open(path, "w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(0.02)
+        async with engine.begin() as connection:
+            await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% wrong: swallows-failures | may create nothing
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(SQLModel.metadata.create_all)
+    except (IntegrityError, ProgrammingError):
+        pass
+
+
+# %% wrong: races | one alone succeeded
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(SQLModel.metadata.create_all)
+    except IntegrityError:
+        pass
+
+
+# %% wrong: looks-before-locking | was old by then
+from sqlalchemy import inspect, text
+from sqlmodel import SQLModel
+
+
+def missing(sync):
+    there = set(inspect(sync).get_table_names())
+    return [table for table in SQLModel.metadata.sorted_tables if table.name not in there]
+
+
+async def create_safely(engine):
+    async with engine.begin() as connection:
+        tables = await connection.run_sync(missing)
+        await connection.execute(text("select pg_advisory_xact_lock(1)"))
+        await connection.run_sync(SQLModel.metadata.create_all, tables=tables, checkfirst=False)
+
+
+# %% wrong: does-not-wait | went on before the tables were there
+from sqlmodel import SQLModel
+
+busy = []
+
+
+async def create_safely(engine):
+    if busy:
+        return
+    busy.append(1)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(SQLModel.metadata.create_all)
+    finally:
+        busy.clear()
+
+
+# %% wrong: locks-in-vain | gone before they committed
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text("select pg_advisory_xact_lock(1)"))
+        await connection.run_sync(SQLModel.metadata.create_all)
+
+
+# %% wrong: unlocks-before-commit | given back before the tables were committed
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.begin() as connection:
+        await connection.execute(text("select pg_advisory_lock(1)"))
+        await connection.run_sync(SQLModel.metadata.create_all)
+        await connection.execute(text("select pg_advisory_unlock(1)"))
+
+
+# %% wrong: no-indexes | makes its indexes as well
+from sqlalchemy import text
+from sqlalchemy.schema import CreateTable
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    async with engine.begin() as connection:
+        await connection.execute(text("select pg_advisory_xact_lock(1)"))
+        for table in SQLModel.metadata.sorted_tables:
+            await connection.execute(CreateTable(table, if_not_exists=True))
+
+
+# %% wrong: races | Let one look and create
+import asyncio
+from sqlmodel import SQLModel
+
+
+async def work(engine):
+    async with engine.begin() as connection:
+        await connection.run_sync(SQLModel.metadata.create_all)
+
+
+async def create_safely(engine):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work(engine))
+
+
+# %% wrong: tries-for-ever | let other exceptions out
+import asyncio
+
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+
+
+async def create_safely(engine):
+    while True:
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(SQLModel.metadata.create_all)
+            return
+        except DBAPIError:
+            await asyncio.sleep(0.1)
