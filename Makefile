@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env lab update test notebooks bench lock test-lowest clean
+.PHONY: help env lab update test notebooks site bench lock test-lowest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -39,6 +39,9 @@ test: $(VENV)/.dev ## Run every check of the course (sets up what it needs)
 
 notebooks: $(VENV)/.dev ## Rebuild solutions/ and notebooks/ from lessons/
 	@$(BIN)/python -m course_lib.build $(ARGS)
+
+site: $(VENV)/.dev ## Make the course as static pages in site/
+	@$(BIN)/python -m course_lib.site $(ARGS)
 
 bench: $(VENV)/.bench ## Measure speed side by side and print ratios
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

@@ -36,7 +36,10 @@ def html_table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[st
         rows: the cells, as HTML that is escaped already.
         after: a paragraph below the table, as HTML that is escaped already.
     """
-    head = "".join(f"<th scope='col' style='{_CELL}; {_LINE}'>{html.escape(name)}</th>" for name in headings)
+    head = "".join(  # a column without a name has no heading, for those who listen too
+        f"<th scope='col' style='{_CELL}; {_LINE}'>{html.escape(name)}</th>" if name else f"<td style='{_LINE}'></td>"
+        for name in headings
+    )
     body = "".join("<tr>" + "".join(f"<td style='{_CELL}'>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return (
         f"<table><caption style='text-align: left; font-weight: bold'>{html.escape(caption)}</caption>"
