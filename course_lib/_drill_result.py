@@ -168,7 +168,8 @@ class DrillResult:
         """What came out, in a sentence or two."""
         shares = [
             f"{run.name} failed {seen.failed} of {seen.sent} requests ({_percent(seen.failed, seen.sent)}), with a "
-            f"longest outage of {seen.outage:.1f} s, and {run.held} connections were in use at the end for nobody"
+            f"longest outage of {seen.outage:.1f} s, and {run.held} connection{' was' if run.held == 1 else 's were'} "
+            "still in use when nobody was left"
             for run in self.runs
             for seen in [run.overall]
         ]

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     max_overflow: int = Field(default=5, ge=0)  # at most pool_size + max_overflow are open
     pool_timeout: float = Field(default=10, gt=0)  # seconds to wait for a connection
     pool_recycle: int = Field(default=240, gt=0)  # seconds; hosts close after 5 idle minutes
-    command_timeout: float = Field(default=30, gt=0)  # seconds; ends a wait for a silent server
+    command_timeout: float = Field(default=5, gt=0)  # seconds; below what users wait
     pgbouncer: bool = False  # whether a pooler in transaction mode stands in front
 
 

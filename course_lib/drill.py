@@ -125,10 +125,21 @@ async def _run_one(
         try:
             await asyncio.wait({faults, load}, return_when=asyncio.FIRST_EXCEPTION)
             await faults
-            return *await load, await app.held()
+            return *await load, await _still_held(app)
         finally:
             for task in (faults, load):
                 task.cancel()
             await asyncio.gather(faults, load, return_exceptions=True)
             # What the stall has dropped is closed now, so that the application can end in order.
             await proxy.stop()
+
+
+async def _still_held(app: AppProcess) -> int:
+    """How many connections are in use when the last requests have ended: a session ends after its answer is sent."""
+    held = await app.held()
+    for _ in range(10):
+        if not held:
+            break
+        await asyncio.sleep(0.05)
+        held = await app.held()
+    return held

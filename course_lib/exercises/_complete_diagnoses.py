@@ -18,8 +18,8 @@ from course_lib.servers import FaultProxy
 # So long may a request take after the host has forgotten its connection, in seconds. A right answer needs two: so
 # long asyncpg tries to say goodbye on the old one.
 PATIENCE = 6.0
-# So old a connection is made that was idle for just under five minutes, in seconds.
-FIVE_MINUTES = 299.5
+# So old a connection is made that was idle for five minutes, in seconds. One that is idle for 300 s is older than that.
+FIVE_MINUTES = 300.5
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg2")
 
 
@@ -65,7 +65,10 @@ async def _log_in(shop_engine: Callable[[str], Any], database_url: str, password
         raise
     async_engine(engine, given, 1)
     # With a creator of one's own, the engine's URL is as good as empty.
-    if engine.url.username and (engine.url.host, engine.url.database) != (url.host, url.database):
+    elsewhere = engine.url.username and (engine.url.host, engine.url.database) != (url.host, url.database)
+    if elsewhere and engine.url.username != url.username:
+        raise _ignores(given)
+    if elsewhere:
         raise NotYet(
             "Configuration 1: the engine would connect to another host or database. The password holds an `@`, encoded "
             "as `%40`; where it is decoded in the text, the host seems to begin there. Hand over a URL object.",
@@ -94,10 +97,15 @@ async def _log_in(shop_engine: Callable[[str], Any], database_url: str, password
     finally:
         await engine.dispose()
     if tuple(who) != (url.username, url.database):
-        raise NotYet(
-            "Configuration 1: the engine logs in, but not to the database and role of the URL it was given.",
-            misconception="ignores-the-url",
-        )
+        raise _ignores(given)
+
+
+def _ignores(given: str) -> NotYet:
+    return NotYet(
+        "Configuration 1: the engine is for another database or role than those of the URL it was given.",
+        misconception="ignores-the-url",
+        case=Case(given, "database and role of the URL", "others"),
+    )
 
 
 async def judge_idle_time(managed_engine: Callable[[URL], Any]) -> None:

@@ -134,7 +134,14 @@ async def _must_refuse(
         cause = (error.__cause__ or error) if isinstance(error, AnswerError) else error
         if name in str(cause).lower():
             return
-        got = f"{type(cause).__name__} without the name"
+        if name:
+            raise NotYet(
+                f"Configuration 2: production without `DATABASE_URL` ends with `{type(cause).__name__}`, and that does "
+                "not say what is missing. Name `DATABASE_URL` in the exception.",
+                misconception="names-no-variable",
+                case=Case(given, "an exception that names `DATABASE_URL`", type(cause).__name__),
+            ) from None
+        got = f"{type(cause).__name__}"
     else:
         got = "an engine"
     raise NotYet(message, misconception=misconception, case=Case(given, "an exception", got)) from None

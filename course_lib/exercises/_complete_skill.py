@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from course_lib.exercises._complete_contrary import is_contrary
 from course_lib.exercises._complete_statements import Clause, Statement, forbidden, statements
-from course_lib.exercises._complete_wanted import CONTRARY, WANTED, Way
+from course_lib.exercises._complete_wanted import WANTED, Way
 
 # The forms of a URL; four of them named together say as much as "every form".
 _FORMS = (
@@ -15,12 +16,6 @@ _FORMS = (
     r"\+asyncpg|already async|async already",
     r"sqlite",
 )
-# An exception to a rule is none to its use: "don't rely on pool_pre_ping alone", "echo=True only in development".
-_QUALIFIED = re.compile(
-    r"\b(?:alone|only|unless|if|when|where|with|for|on|as|in|means|makes|gives|logs|would|dev\w*|debug\w*|sqlite|"
-    r"instead|because|rely)\b"
-)
-_NAMED = re.compile(r"pool_pre_ping|pre-ping|pool_recycle|expire_on_commit|run_sync|dispose|asyncpg|rollback")
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ def front_matter(markdown: str) -> dict[str, str]:
 
 
 def _asked(rule: str, ways: tuple[Way, ...], said: list[Statement]) -> Asked:
-    opposed = next((each for each in said if _contrary(rule, ways, each)), None)
+    opposed = next((each for each in said if is_contrary(rule, ways, each)), None)
     if opposed is not None:
         return Asked("contrary", opposed.shown)
     if any(_asks(way, each) for each in said for way in ways):
@@ -91,24 +86,12 @@ def _fits(way: Way, clause: Clause, found: re.Match[str], statement: Statement) 
 
 def _names_the_forms(statement: Statement) -> bool:
     named = sum(bool(re.search(form, statement.around)) for form in _FORMS)
-    return named >= 4 and not any(
-        forbidden(clause, found, statement)
-        for clause in statement.clauses
-        for found in re.finditer(r"convert|accept|support|handle|normali[sz]e", clause.text)
+    return (
+        named >= 4
+        and not re.match(r"(?:raise|reject|refuse)\b", statement.own)
+        and not any(
+            forbidden(clause, found, statement)
+            for clause in statement.clauses
+            for found in re.finditer(r"convert|accept|support|handle|normali[sz]e", clause.text)
+        )
     )
-
-
-def _contrary(rule: str, ways: tuple[Way, ...], statement: Statement) -> bool:
-    """Whether a statement tells the assistant to do the opposite, without an "if" or an "only"."""
-    for clause in statement.clauses:
-        plainly = not _QUALIFIED.search(clause.text) and not statement.question
-        if rule in CONTRARY and plainly:
-            for found in re.finditer(CONTRARY[rule], clause.text):
-                if not forbidden(clause, found, statement):
-                    return True
-        if plainly and re.match(r"(?:please )?(?:never|do not|avoid|no)\b", clause.text):
-            for way in ways:
-                for found in re.finditer(way.main, clause.text) if way.ask == "for" else ():
-                    if _NAMED.search(found[0]) and forbidden(clause, found, statement):
-                        return True
-    return False

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 # What forbids what comes after it, and what takes the meaning of a word into its opposite.
 _NEGATOR = re.compile(
     r"\b(?:no|not|never|none|nothing|nobody|neither|nor|cannot|without|avoid\w*|refus\w*|reject\w*|forbid\w*|forbade|"
-    r"prohibit\w*|bann?(?:ed|s)?|free of|instead of|rather than|flag(?:s|ged)?|complain\w*|"
-    r"(?:fail\w*|gap|bug|mistake|wrong|bad)\b(?=[^.]*\b(?:if|when|where|any)\b))\b|n't\b"
+    r"prohibit\w*|bann?(?:ed|s)?|free of|instead of|rather than|rarely|seldom|hardly|"
+    r"prefer\w* .{1,60}? over|(?:simpler|easier|better|safer|faster|cheaper) than|flag(?:s|ged)?|complain\w*|"
+    r"(?:fail\w*|gap|bug|mistake|wrong|bad)\b(?=[^.]*\b(?:if|when|where|any)\b))\b|n't\b|^zero\b"
 )
 _INVERTER = re.compile(
     r"\b(?:forget\w*|forgot\w*|omit\w*|skip\w*|leav\w+ (?:out|off|away)|drop\w*|strip\w*|disabl\w*|remov\w*|"
     r"(?:switch|turn)\w* off|miss(?:ing|es)?|lack\w*|los(?:e|es|ing)|ignor\w*|weaken\w*|downgrad\w*|delet\w*|"
-    r"unset|fail\w* to|neglect\w*|forgo\w*)\b"
+    r"unset|fail\w* to|neglect\w*|forgo\w*)\b|\breplac\w* (?:the )?$"
 )
 _AFTER_NEGATOR = re.compile(r"\b(?:before|until|unless)\b")
 _NARROW = re.compile(r"instead of|rather than|without")
 _COPULA = (
-    r"(?:[\"'\])`*]*\s*(?::=|=|:|\b(?:is|are|was|be|been|must|should|shall|may|might|can|could|do|does|has|have|to|"
+    r"(?:\(\))?(?:[\"'\])`*]*\s*(?::=|=|:|\b(?:is|are|was|be|been|must|should|shall|may|might|can|could|do|does|has|"
+    r"have|to|"
     r"stays?|remains?|kept|set|turned|switched|appears?|stands?|belongs?|goes?|ever|also|always|defaults?|by|bool|"
     r"int|float|str|at|all|has to be)\b)[\s\"']*){0,6}[\"'\])`*\s]*"
 )
@@ -29,6 +31,20 @@ _OFF = (
 _TRAILING = re.compile(rf"{_COPULA}(?P<off>{_OFF})(?:\s+(?:be\s+)?(?:\w+ly\s+)?(?P<again>\w+(?: out| off)?))?")
 _ZERO = re.compile(rf"{_COPULA}(?:0\b|zero\b)")
 _CONSEQUENCE = re.compile(r"\b(?:fail|break|error|hang|crash|lost|lose|stale|dead|exception|die|greenlet)\w*")
+# "It is not needed": what it says of a thing, wherever the thing stands before it.
+POINTLESS = re.compile(
+    r"\b(?:is|are) (?:an? )?(?:(?:mere|pure|complete) )?(?:not (?:needed|necessary|required|useful|worth\w*)|"
+    r"un(?:needed|"
+    r"necessary)|needless|superfluous|overkill|useless|waste|pointless|too (?:slow|new|expensive|much|costly))\b|"
+    r"\bneed(?:s)? not be\b|\bneed not\b(?! \w+ed\b)|\bto the garbage collector\b"
+)
+# "… : leave it off" speaks of what stands before it.
+_IT = re.compile(
+    r"(?P<not>\b(?:not|never) (?:\w+ )?)?\b(?:(?:leave|turn|switch|keep) (?:it|them|this|that) (?:off|out|away)|"
+    r"(?:skip|omit|"
+    r"drop|remove|avoid|disable|delete) (?:it|them|this|that)|(?P<order>(?:do not|never) (?:use|set|add|enable|write) "
+    r"(?:it|them|this|that)))\b(?! (?:for|on|in|when|if|where|with|unless)\b)"
+)
 # Headings and first words that forbid what stands below or behind them.
 _FORBIDS = re.compile(
     r"\b(?:never|don't|don'ts|do not|avoid\w*|must not|mustn't|forbidden|not allowed|bad|wrong|anti-?patterns?|"
@@ -44,7 +60,8 @@ _IMPERATIVES = (
     "limit|cap|put|close|commit|verify|mask|create|read|take|write|convert|accept|leave"
 )
 _CLAUSES = re.compile(
-    r"(?<=[.!?;])\s+|;|\s+[-–—]+\s+|\)|,?\s+(?:but|because|since|so that|so|then|while|whereas|otherwise|else|which)"
+    r"(?<=[.!?;])\s+|;|\s+[-–—]+\s+|(?<!\()\)|,?\s+(?:but|because|since|so that|so|then|while|whereas|otherwise|"
+    r"else|which)"
     rf"\s+|,\s+(?=and\s)|\s+and\s+(?=(?:{_IMPERATIVES})\b)|,\s+(?=(?:{_IMPERATIVES})\b)(?!.*\b(?:or|nor)\b)"
     r"|,\s+(?![^,]*(?:,[^,]*)*\b(?:or|nor)\b)"
 )
@@ -251,6 +268,8 @@ def forbidden(clause: Clause, at: re.Match[str], statement: Statement, *, zero_i
     if trailing := _TRAILING.match(after):
         again = trailing["again"] or ""
         count += 1 + bool(_INVERTER.match(again) or re.match(_OFF, again) or again.startswith("left"))
-    elif zero_is_off and _ZERO.match(after):
+    elif (zero_is_off and _ZERO.match(after)) or POINTLESS.search(after):
         count += 1
+    if (start := statement.own.find(clause.text)) >= 0 and (it := _IT.search(statement.own, start + at.end())):
+        count += not it["not"]
     return count % 2 == 1

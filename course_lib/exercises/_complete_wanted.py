@@ -11,7 +11,8 @@ PLACES = (
     r"repositor\w+|\brepo\b|\bgit\b|hard-?cod\w*|inline|literals?|database\.py|version control|module"
 )
 BOUND = (
-    r"\bbound\w*|\blimit\w*|\bcap\b|\bcapped\b|budget|\bat most\b|\bmax(?:imum)? (?:number|size|of)|finite|ceiling|"
+    r"\bbound\w*|(?<!without )(?<!without a )(?<!without any )\blimit\w*|\bcap\b|\bcapped\b|budget|\bat most\b|"
+    r"\bmax(?:imum)? (?:number|size|of|\d)|finite|ceiling|"
     r"upper bound|<=|≤|\bsmall\b|\bfixed\b"
 )
 STARTS = r"work\w*|start\w*|\bruns?\b|answer\w*|usable|valid|out of the box|sqlite|boot\w*"
@@ -64,7 +65,7 @@ WANTED: dict[str, tuple[Way, ...]] = {
     "url-forms": (
         Way(
             r"convert\w*|normali[sz]\w*|translat\w*|rewrit\w*|accept\w*|handl\w*|support\w*|turn\w*|pars\w+|work\w*|"
-            r"understand\w*|tak(?:e|es|ing)\b|make_url|cop(?:e|es)\b|map\w*|read\w*",
+            r"understand\w*|tak(?:e|es|ing)\b|make_url|cop(?:e|es)\b|map\w*|read\w*|\bgoes\b|\ballowed\b|\bvalid\b",
             (
                 r"\burls?\b|database_url|postgres://|address|schemes?",
                 r"(?:every|any|all|each|whatever)\b(?:[\s-]+[\w']+){0,4}?[\s-]+"
@@ -79,7 +80,8 @@ WANTED: dict[str, tuple[Way, ...]] = {
             SECRET,
             (
                 r"environment|env var\w*|\benv\b|os\.environ|secret (?:manager|store)|secrets manager|vault",
-                r"\bonly\b|\bno default|without (?:a |any )?default|nowhere|exclusively|\balone\b|solely",
+                r"\bonly\b|(?:never|not) from|\bno default|without (?:a |any )?default|nowhere|exclusively|"
+                r"\balone\b|solely",
             ),
         ),
         Way(r"os\.environ\[|\burl\s*:\s*secretstr\s*$"),
@@ -132,8 +134,8 @@ WANTED: dict[str, tuple[Way, ...]] = {
             "either",
         ),
         Way(
-            r"pool (?:options|arguments|settings|parameters|keywords|args)|pool_size|engine options|pool_\w+ "
-            r"(?:options|arguments)",
+            r"(?:pool (?:options|arguments|settings|parameters|keywords|args)|pool_size|engine options|pool_\w+ "
+            r"(?:options|arguments))(?!.*\b(?:too|as well)\b)",
             (r"sqlite|static ?pool|in-memory|backends?\b|dialects?\b|takes? them|accepts? them",),
             "either",
         ),
@@ -144,15 +146,20 @@ WANTED: dict[str, tuple[Way, ...]] = {
         Way(
             r"wait\w*(?: \w+){0,5}? (?:for|to get) (?:(?:a|an|one|the|its|free|pooled|database) )*(?:connection|"
             r"checkout)",
-            (r"second|\d\s?s\b|\blimit|\bbound|\bend|time-?out|at most|for ?ever|give up|endless|short",),
+            (r"second|\d\s?s\b|(?<!without )(?<!without a )\blimit|\bbound|\bends?\b|time-?out|at most|give up|short",),
             "either",
             number=(0.5, 30),
+        ),
+        Way(
+            r"wait\w*(?: \w+){0,5}? for (?:\w+ ){0,4}?connection",
+            (r"for ?ever|endless|without (?:end|limit)",),
+            "against",
         ),
     ),
     "tls-kept": (
         Way(
             r"\b(?:keep\w*|kept|preserv\w*|honou?r\w*|retain\w*|respect\w*|enforc\w*|insist\w*|carr(?:y|ies|ied)|"
-            r"surviv\w*)\b",
+            r"surviv\w*|stays?|remains?)\b",
             (TLS,),
         ),
         Way(r"(?:requir|use|demand|forc)\w* (?:\w+ ){0,2}?(?:tls|ssl(?!\.\w)|encryption)\b"),
@@ -164,7 +171,10 @@ WANTED: dict[str, tuple[Way, ...]] = {
                 r"disabl\w*",
             ),
         ),
-        Way(r"\bused\b", (r"(?:tls|ssl|encryption) (?:\w+ ){0,4}?asked|asks? for (?:tls|ssl|encryption)",)),
+        Way(
+            r"\bused\b",
+            (r"(?:tls|ssl|encryption) (?:\w+ ){0,4}?(?:asked|requested|demanded)|asks? for (?:tls|ssl|encryption)",),
+        ),
         Way(r"without (?:tls|encryption|ssl)|plain ?text|unencrypted|clear ?text", (TLS,), "against"),
     ),
     "tls-verified": (
@@ -172,6 +182,7 @@ WANTED: dict[str, tuple[Way, ...]] = {
             r"(?<!sslmode=)\bverif\w*|check_hostname|create_default_context|authenticate\w*",
             (TLS + r"|certificates?|\bca\b|host ?names?|impostors?|verify-full|check_hostname|create_default_context",),
         ),
+        Way(r"certificates? (?:\w+ ){0,3}?(?:checked|validated)|(?:check|validat)\w* (?:\w+ ){0,3}?certificates?"),
         Way(r"cert_none|unverified|(?:any|unknown|self-signed) certificates?|impostors?", ask="against"),
     ),
     "echo-off": (
@@ -197,14 +208,12 @@ WANTED: dict[str, tuple[Way, ...]] = {
     "session-rolls-back": (
         Way(
             r"roll(?:s|ed|ing)?[\s-]*(?:\w+ ){0,2}?back|rollback|undo\w*|undone|discard\w*|nothing (?:is|was|may be|"
-            r"stays|"
-            r"remains)? ?(?:written|stored|saved|left)",
+            r"stays|remains)? ?(?:written|stored|saved|left)|writes? nothing",
             (
                 r"errors?\b|exceptions?|\bexcept\b|fail\w*|rais\w+|uncommitted|abort\w*|cancel\w*|crash\w*|"
                 r"breaks?\b|success",
             ),
         ),
-        Way(r"writes? nothing", (r"errors?\b|exceptions?|fail\w*",)),
         Way(r"\bhalf\b|half-?\w*|partial\w*", (r"errors?\b|exceptions?|fail\w*|rais\w+|cancel\w*",), "against"),
     ),
     "session-commits": (
@@ -214,7 +223,8 @@ WANTED: dict[str, tuple[Way, ...]] = {
             "against",
         ),
         Way(
-            r"(?<!\w)commit(?:s|ted|ting)?\b",
+            r"(?<!\w)commit(?:s|ted|ting)?\b(?! (?:in|inside|within) (?:the )?(?:session )?(?:dependency|"
+            r"get_session|get_db))",
             (
                 r"explicit\w*|callers?\b|endpoints?|handlers?\b|routes?\b|themselves|whoever|owns?\b|where the work|"
                 r"business|use cases?",
@@ -258,15 +268,14 @@ WANTED: dict[str, tuple[Way, ...]] = {
     "no-connect-at-import": (
         Way(
             r"connect\w*|\bopen\w*|quer(?:y|ies)|\bi/o\b|side[\s-]effects?|touch\w*|network|talk\w*|database work|"
-            r"\bwork\b|"
-            r"contact\w*",
+            r"\bwork\b|contact\w*",
             (r"\bimport\w*|module[\s-]level|module load|load time|loading",),
             "against",
         ),
         Way(
             r"connect\w*(?: \w+){0,4} (?:lazily|(?:at|on|with|in|when|until|during) (?:(?:the|"
-            r"its) )?(?:first (?:use|query|"
-            r"checkout)|lifespan|start-?up|app\w* starts))|lazy connect\w*|connect\w* lazily|lazily connect\w*"
+            r"its) )?(?:first (?:use|query|checkout)|"
+            r"lifespan|start-?up|app\w* starts))|lazy connect\w*|connect\w* lazily|lazily connect\w*"
         ),
     ),
     "pgbouncer-settings": (
@@ -287,13 +296,4 @@ WANTED: dict[str, tuple[Way, ...]] = {
         ),
         Way(r"secretstr|mask\w*|redact\w*|hide_password|hide_input_in_errors|censor\w*|obfuscat\w*|scrub\w*"),
     ),
-}
-
-# The line that asks for the contrary of a rule; an instruction to write it spoils the skill, whatever else it says.
-CONTRARY: dict[str, str] = {
-    "survives-restart": r"pool_pre_ping\s*[=:]\s*false",
-    "pool-bounded": r"max_overflow\s*[=:]\s*-1|pool_size\s*[=:]\s*0\b",
-    "tls-verified": r"cert_none|check_hostname\s*=\s*false",
-    "echo-off": r"echo\s*=\s*true",
-    "session-after-commit": r"expire_on_commit\s*=\s*true",
 }

@@ -12,7 +12,7 @@ from course_lib.exercises._complete_environments import judge_environments
 from course_lib.exercises._complete_skill import front_matter, what_it_asks
 from course_lib.exercises.core import Case, NotAttempted, NotYet, exercise
 from course_lib.exercises.limits import clock_stopped
-from course_lib.review import RULES, Report, review
+from course_lib.review import RULES, Finding, Report, review
 from course_lib.servers import find_postgres
 from course_lib.work import WorkFolderError, find_work, read_work, show_work, template
 
@@ -97,13 +97,14 @@ def _judge(report: Report, name: str) -> str:
         if (finding := found[rule.id]).outcome == "gap" or (rule.id in _PARTS and finding.outcome != "ok")
     ]
     if not short:
+        _judge_default(found["pool-arguments"], name)
         kept = sum(finding.outcome == "ok" for finding in report.findings)
         return f"{kept} of the review's {len(RULES)} rules apply to {name}, and it keeps them all."
     first, more = short[0], len(short) - 1
     rule = first.rule
-    observed = first.observed or "The review found nothing of it."
+    observed = first.observed
     if first.outcome == "not_applicable":
-        observed = f"The file has to hold {_PARTS[rule.id]}, and the review found none. {observed}"
+        observed = f"The file has to hold {_PARTS[rule.id]}, and the review found none. {observed}".strip()
     elif first.outcome == "cannot_tell":
         observed = f"The review could not observe it. {observed}"
     rest = f"\n\n{more} more to mend after this one." if more else ""
@@ -111,6 +112,18 @@ def _judge(report: Report, name: str) -> str:
         f"{rule.title}: not yet (rule `{rule.id}`). {rule.why}\n\n{rule.mend}\n\nRead lesson {rule.lesson[:2]}.{rest}",
         misconception=rule.id,
         case=Case(f"course review {name}", rule.title, observed),
+    )
+
+
+def _judge_default(finding: Finding, name: str) -> None:
+    """The review takes a file that demands its URL, or has another default; the task asks for SQLite."""
+    if "no default" not in finding.observed and "PostgreSQL" not in finding.observed:
+        return
+    raise NotYet(
+        "The review finds no gap. This exercise asks for one thing more: with nothing set, the engine uses an SQLite "
+        "file, so that whoever has just cloned the project can start it.",
+        misconception="no-sqlite-default",
+        case=Case(f"course review {name}", _PARTS["pool-arguments"], finding.observed),
     )
 
 

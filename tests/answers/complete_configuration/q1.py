@@ -148,6 +148,24 @@ text = inspect.getsource(database)
 text = text[: text.index("async def get_session")] + text[text.index("async def dispose") :]
 database_file = work_file("database.py", text, replace=True)
 
+# %% wrong: no-sqlite-default | asks for one thing more
+import inspect
+
+from course_lib import database
+from course_lib.work import work_file
+
+text = inspect.getsource(database).replace("url: SecretStr = SecretStr(\"sqlite:///app.db\")", "url: SecretStr")
+database_file = work_file("database.py", text, replace=True)
+
+# %% wrong: one-engine | made another engine
+import inspect
+
+from course_lib import database
+from course_lib.work import work_file
+
+text = inspect.getsource(database).replace("AsyncSession(engine, ", "AsyncSession(make_engine(Settings()), ")
+database_file = work_file("database.py", text, replace=True)
+
 # %% wrong: cannot-run | could not run work/database.py
 from course_lib.work import work_file
 

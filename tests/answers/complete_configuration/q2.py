@@ -63,6 +63,59 @@ async def engine_for(environ):
     return create_async_engine(urls[name])
 
 
+# %% right: recycles at five minutes sharp, refuses by a KeyError
+from sqlalchemy import StaticPool, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def shop_engine(database_url):
+    url = make_url(database_url).set(drivername="postgresql+asyncpg")
+    return create_async_engine(url.render_as_string(hide_password=False), pool_size=1)
+
+
+def managed_engine(url):
+    return create_async_engine(url, pool_pre_ping=True, pool_recycle=300, pool_use_lifo=True)
+
+
+def engine_for(environ):
+    make = {
+        "development": lambda: create_async_engine(environ.get("DATABASE_URL", "sqlite+aiosqlite:///dev.db")),
+        "test": lambda: create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool),
+        "production": lambda: create_async_engine(environ["DATABASE_URL"], pool_size=5),
+    }
+    return make[environ.get("APP_ENV", "development")]()
+
+
+# %% wrong: ignores-the-url | another database or role
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def shop_engine(database_url):
+    return create_async_engine("postgresql+asyncpg://app:example-pw@localhost/shop")
+
+
+managed_engine = engine_for = None
+
+# %% wrong: names-no-variable | does not say what is missing
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def shop_engine(database_url):
+    return create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"))
+
+
+managed_engine = None
+
+
+def engine_for(environ):
+    if environ.get("APP_ENV") == "test":
+        return create_async_engine("sqlite+aiosqlite://")
+    if environ.get("APP_ENV") == "production":
+        assert "DATABASE_URL" in environ, "there is no address"
+    return create_async_engine(environ.get("DATABASE_URL", "sqlite+aiosqlite:///dev.db"))
+
+
 # %% wrong: sends-the-mask | so `str(url)` shows it
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
