@@ -167,7 +167,9 @@ class PostgresServer:
             asyncpg.PostgresError: PostgreSQL refuses, e.g. because the database exists.
         """
         self.url_for(user=owner)
-        await self._execute(f"CREATE DATABASE {quoted(name)} OWNER {quoted(owner)}")
+        # Copying files takes half the time of the default of PostgreSQL 15 and newer, which writes all pages to WAL.
+        quickly = " STRATEGY file_copy" if self.version >= "15" else ""  # all that are supported have two digits
+        await self._execute(f"CREATE DATABASE {quoted(name)} OWNER {quoted(owner)}{quickly}")
         return self.url_for(database=name, user=owner)
 
     async def drop_database(self, name: str) -> None:
