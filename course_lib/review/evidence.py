@@ -79,6 +79,11 @@ class Evidence:
         places = [re.sub(r"//[^@/]*@|(?<=[\w\]])/[^?]*", "", url) for url in own if url.startswith("postgres")]
         return any(POOLER.search(place) for place in places)
 
+    def mentions(self, *words: str) -> bool:
+        """Whether the file's text holds one of these words, upper and lower case alike."""
+        text = self.source.text.lower()
+        return any(word in text for word in words)
+
     @property
     def no_answer(self) -> str:
         """Why the engine does not answer, as a sentence; empty when it does."""
@@ -131,7 +136,7 @@ class Evidence:
             "",
             text,
         )
-        text = re.sub(r"\S*/course-review-[\w.]+/(project/\d+/)?", "", text)
+        text = re.sub(r"[^\s('\"]*/course-review-[\w.]+/(\w+/)?(project/\d+/)?", "", text)
         text = " ".join(text.split())
         if len(text) > _LONGEST:
             text = text[:_LONGEST].rsplit(" ", 1)[0] + " …"

@@ -89,6 +89,8 @@ def _async_driver(evidence: Evidence) -> Verdict:
             return "cannot_tell", f"The engine can't be made: {evidence.clean(tried[0]['error'])}"
         return "gap", f"The async engine can't be made: {evidence.clean(tried[0]['error'])}"
     one = creations[0]
+    if one["driver"] in ("asyncpg", "aiosqlite"):  # of the URL that the review gave
+        return "gap", "It makes a sync engine with `create_engine`."
     driver = one["driver"] or ("sqlite3" if one["backend"] == "sqlite" else "psycopg2, or psycopg since SQLAlchemy 2.1")
     return "gap", f"It makes a sync engine with `create_engine` (driver: {driver})."
 
@@ -96,7 +98,7 @@ def _async_driver(evidence: Evidence) -> Verdict:
 def _url_forms(evidence: Evidence) -> Verdict:
     if not evidence.takes_url:
         return "not_applicable", ""
-    failing, slow = [], []
+    failing, slow, missing = [], [], {}
     for form, written in FORMS.items():
         run = evidence.runs.get(form) or evidence.main
         creation = run.creation
@@ -105,15 +107,28 @@ def _url_forms(evidence: Evidence) -> Verdict:
         failed = run.failure("import") or run.failure("answers")
         if run.reason == "time" or (failed and evidence.was_slow(failed)):
             slow.append(written)
+        elif _lacks_async_driver(run):
+            missing[written] = run.seen["creations"][0]["driver"]
         elif creation and not creation["async"]:
             failing.append(f"{written}: the engine is sync.")
         else:
             failing.append(f"{written}: {evidence.problem(run)}")
     if slow and not failing:
         return "cannot_tell", f"No answer came in time with {' and '.join(slow)}."
+    untold = f"The driver {next(iter(missing.values()))} is not installed here: nothing is known of " if missing else ""
+    untold += " and ".join(missing) + "." if missing else ""
     if not failing:
-        return "ok", "All five forms work."
-    return "gap", f"{len(failing)} of {len(FORMS)} forms fail. " + " ".join(_once(failing))
+        return ("cannot_tell", untold) if missing else ("ok", "All five forms work.")
+    told = _once(failing)
+    if len(failing) == len(FORMS) and len(told) == 1:
+        return "gap", f"The engine works with none of the {len(FORMS)} forms: {told[0].partition(': ')[2]}"
+    return "gap", f"{len(failing)} of {len(FORMS)} forms fail. " + " ".join([*told, untold]).strip()
+
+
+def _lacks_async_driver(run: Run) -> bool:
+    """Whether the file did convert the URL, for an async driver that is not installed here."""
+    tried = [one for one in run.seen.get("creations", ()) if one["asked_async"]]
+    return bool(tried) and bool(tried[0]["missing"]) and tried[0]["driver"] in ("psycopg", "psycopg_async")
 
 
 def _once(lines: list[str]) -> list[str]:

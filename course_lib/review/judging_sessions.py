@@ -68,6 +68,8 @@ def tables_created(evidence: Evidence) -> Verdict:
     if found["there"]:
         return "ok", f"The tables are there after {called}."
     if not found["creates"]:
+        if found.get("forgotten"):
+            return "gap", f"No table is there after {called}. Python said: {evidence.clean(found['forgotten'])}"
         return "cannot_tell", f"{called} did not come to `create_all`."
     return "gap", f"{called} raised nothing, and no table is there for another connection: it was never committed."
 
@@ -78,6 +80,8 @@ def models_imported(evidence: Evidence) -> Verdict:
     if isinstance(found, tuple):
         return found
     if not found["creates"]:
+        if found.get("forgotten"):
+            return "cannot_tell", "`create_all` was not reached: tables-created says why."
         return "cannot_tell", "`create_all` was not reached."
     tables = max(one["tables"] for one in found["creates"])
     if not tables:
@@ -88,6 +92,8 @@ def models_imported(evidence: Evidence) -> Verdict:
 def disposed(evidence: Evidence) -> Verdict:
     """No connection is left on the server after the lifespan."""
     found = evidence.main.value("lifespan")
+    if found is None and not evidence.mentions("lifespan", "fastapi", "starlette", "on_event"):
+        return "not_applicable", ""
     if found is None:
         failed = evidence.main.failure("lifespan")
         return "cannot_tell", f"The lifespan could not be run: {evidence.said(failed)}" if failed else _why_not(
@@ -145,9 +151,10 @@ def _why_not(evidence: Evidence) -> str:
 def _creation_of_tables(evidence: Evidence) -> dict[str, Any] | Verdict:
     """What creating tables did: in a function, at import, or in the lifespan."""
     found = evidence.main.value("tables")
-    if found is not None and found["called"] is not None:
-        return found
     lifespan = evidence.main.value("lifespan") or {}
+    in_vain = found is not None and not (found.get("creates") or found.get("error") or found.get("forgotten"))
+    if found is not None and found["called"] is not None and not (in_vain and lifespan.get("creates")):
+        return found
     if lifespan.get("creates"):
         error = lifespan.get("start")
         return {
@@ -158,5 +165,7 @@ def _creation_of_tables(evidence: Evidence) -> dict[str, Any] | Verdict:
         }
     if found is None:
         failed = evidence.main.failure("tables")
+        if failed is None and not evidence.mentions("create_all"):
+            return "not_applicable", ""
         return "cannot_tell", f"The probe failed: {evidence.said(failed)}" if failed else _why_not(evidence)
     return "not_applicable", ""

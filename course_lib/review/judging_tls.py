@@ -5,6 +5,7 @@ from course_lib.review.rules import Outcome
 from course_lib.review.runs import Run
 
 Verdict = tuple[Outcome, str]
+_WEAKER = ("disable", "allow", "prefer", "require")
 _ASKS = ("require", "verify-ca", "verify-full", "unverified context")
 
 
@@ -59,6 +60,11 @@ def tls_verified(evidence: Evidence) -> Verdict:
     if not found["refused"]:
         asked = "verify-full asked for" if evidence.takes_url else "verification asked for in the file"
         return "gap", f"With {asked}, it also connected to an impostor with a certificate of another authority."
+    if evidence.takes_url and found["asked"] in _WEAKER:
+        return "gap", (
+            f'The URL asks for verify-full, and the driver was given ssl="{found["asked"]}", which verifies nothing '
+            "where PGSSLROOTCERT names no authority."
+        )
     if "Certificate" not in found["error"] and "certificate" not in found["error"]:
         return "cannot_tell", f"The impostor was not reached: {evidence.clean(found['error'])}"
     return "ok", "The genuine server was reached, and an impostor refused."

@@ -125,7 +125,8 @@ RULES: tuple[Rule, ...] = (
         "high",
         "Where TLS is dropped on the way, the password and all data cross the network in clear text, and nothing "
         "shows it.",
-        'Keep the mode of the URL: `query["ssl"] = query.pop("sslmode")`, since asyncpg\'s name for it is `ssl`.',
+        'Keep the mode of the URL: `if "sslmode" in query: query["ssl"] = query.pop("sslmode")`, since asyncpg\'s name '
+        "for it is `ssl`.",
         "09_tls",
     ),
     Rule(
@@ -133,8 +134,9 @@ RULES: tuple[Rule, ...] = (
         "Verification that is asked for happens",
         "medium",
         "Encryption without verification talks to whoever answers, an impostor too, and hands over the credentials.",
-        'Write `connect_args={"ssl": ssl.create_default_context(cafile=…)}`, and leave `check_hostname` and '
-        "`verify_mode` as they are.",
+        "Hand the URL's mode on as it is, `verify-full` too. Or, for a PostgreSQL that is reached over TLS, write "
+        '`connect_args={"ssl": ssl.create_default_context(cafile=…)}`, and leave `check_hostname` and `verify_mode` '
+        "as they are.",
         "09_tls",
     ),
     Rule(
@@ -142,7 +144,8 @@ RULES: tuple[Rule, ...] = (
         "Statements are not logged by default",
         "medium",
         "Every statement goes to the log with its values: personal data, and in a busy service more log than work.",
-        "Write `create_async_engine(url, echo=settings.echo)` with `echo: bool = False` in the settings.",
+        "Write `create_async_engine(url, echo=settings.echo)` with `echo: bool = False` in the settings, and set no "
+        "level for the logger `sqlalchemy.engine`.",
         "03_engine_creation",
     ),
     Rule(
@@ -150,7 +153,7 @@ RULES: tuple[Rule, ...] = (
         "Sessions give their connections back",
         "high",
         "Each session that stays open keeps a connection. When the pool is empty, every request waits and fails.",
-        "Write `async with AsyncSession(engine) as session: yield session`.",
+        "Write `async with AsyncSession(engine, expire_on_commit=False) as session: yield session`.",
         "05_pool_exhaustion",
     ),
     Rule(
@@ -159,7 +162,7 @@ RULES: tuple[Rule, ...] = (
         "high",
         "A request that fails half-way leaves half of its rows behind: data that no code path was written for.",
         "Commit only after success: write no `commit()` in a `finally:`, and let "
-        "`async with AsyncSession(engine) as session:` roll back.",
+        "`async with AsyncSession(engine, expire_on_commit=False) as session:` roll back.",
         "03_engine_creation",
     ),
     Rule(
@@ -168,7 +171,8 @@ RULES: tuple[Rule, ...] = (
         "low",
         "A dependency that commits after the request does so when the answer may have been sent: its failure reaches "
         "nobody, and code that only reads can write.",
-        "Commit where the work is: `await session.commit()` in the endpoint, none behind the `yield`.",
+        "Commit where the work is: `await session.commit()` in the endpoint, none behind the `yield`, and no `begin()` "
+        "around it.",
         "03_engine_creation",
     ),
     Rule(
@@ -184,7 +188,8 @@ RULES: tuple[Rule, ...] = (
         "Creating tables works",
         "high",
         "The service starts, or seems to, and its first query finds no table.",
-        "Write `async with engine.begin() as connection: await connection.run_sync(SQLModel.metadata.create_all)`.",
+        "Write `async with engine.begin() as connection: await connection.run_sync(SQLModel.metadata.create_all)`; "
+        "without SQLModel it is your `Base.metadata.create_all`.",
         "11_creating_tables",
     ),
     Rule(

@@ -1,4 +1,4 @@
-"""Some of the shapes; `python benchmarks/review.py` reviews all of them, which takes minutes."""
+"""Right shapes, since a false alarm is the worst failure; `python benchmarks/review.py` reviews all, for minutes."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from shape_list import FOLDER, SHAPES, differences, reviewed_shape
 
 from course_lib.review.running import Lab
 
-EACH = 11
-SAMPLE = SHAPES[5::EACH]
+RIGHT = [shape for shape in SHAPES if shape["exit"] == 0]
+AWAITED_NOTHING = [shape for shape in SHAPES if shape["file"].startswith("109_")]
+SAMPLE = [*RIGHT[::-2][:18], *AWAITED_NOTHING]  # about 50 s of one core; the newest first
 
 
 def test_all_shapes_have_expectations() -> None:

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from course_lib.review.worker.finding import Finder, Source
+from course_lib.review.worker.finding import Finder
+from course_lib.review.worker.mentions import Source
 from course_lib.review.worker.outside import Outside
 from course_lib.review.worker.recording import Creation, Recorder
 

@@ -3,16 +3,17 @@
 Names only order the candidates: what a thing is shows when it is called.
 """
 
-import ast
 import contextlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from sqlalchemy import make_url
+
+from course_lib.review.worker.mentions import Source
 
 _NEVER = re.compile(r"^_*(drop|delete|reset|clear|remove|destroy|truncate|wipe|purge|main$|run$|downgrade|kill)", re.I)
 
@@ -28,42 +29,6 @@ class Candidate:
     @property
     def name(self) -> str:
         return self.definition.rpartition(".")[2]
-
-
-class Source:
-    """What each function of a file leads to, by the names that it calls, directly or through others of the file."""
-
-    def __init__(self, text: str) -> None:
-        self.mentions: dict[str, set[str]] = {}
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                self.mentions[node.name] = _names(node)
-            elif isinstance(node, ast.ClassDef):
-                for part in node.body:
-                    if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-                        self.mentions[f"{node.name}.{part.name}"] = _names(part)
-
-    def leads_to(self, definition: str, wanted: set[str]) -> bool:
-        """Whether a function mentions one of these names, or calls one of the file that does."""
-        seen: set[str] = set()
-        todo = [definition]
-        while todo:
-            current = todo.pop()
-            if current in seen:
-                continue
-            seen.add(current)
-            names = self.mentions.get(current, set())
-            if names & wanted:
-                return True
-            owner = current.rpartition(".")[0]
-            todo += [name for name in names if name in self.mentions]
-            todo += [f"{owner}.{name}" for name in names if owner and f"{owner}.{name}" in self.mentions]
-        return False
-
-
-def _names(node: ast.AST) -> set[str]:
-    found = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-    return found | {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
 
 
 class Finder:
@@ -85,6 +50,8 @@ class Finder:
         self.give = give
         self.engine: Any = None
         self.app: Any = None
+        self.state: dict[str, Any] = {}
+        self._stand_in: Any = None
         self.made: dict[type, Any] = {}
 
     def classes(self) -> list[type]:
@@ -100,10 +67,48 @@ class Finder:
             if self._is_own_function(value):
                 yield Candidate(name, value, getattr(value, "__name__", name))
             elif type(value) in self.classes():
+                if callable(value):  # Depends(SessionProvider(maker))
+                    yield Candidate(name, value.__call__, f"{type(value).__name__}.__call__")
                 yield from self._methods(name, value)
         for kind in self.classes():
             if kind in self.made and not any(value is self.made[kind] for value in vars(self.module).values()):
                 yield from self._methods(kind.__name__, self.made[kind])
+
+        for name, value in self._of_routes():
+            yield Candidate(name, value, name)
+
+    def _of_routes(self) -> Iterator[tuple[str, Any]]:
+        """What the application's routes depend on and the module does not show, as inside `create_app()`."""
+        shown = list(vars(self.module).values())
+        app = self.app or next((value for value in shown if is_app(value)), None)
+        todo = [getattr(route, "dependant", None) for route in getattr(app, "routes", ())]
+        found: list[Any] = []
+        while todo:
+            for inner in getattr(todo.pop(), "dependencies", ()):
+                todo.append(inner)
+                if self._is_own_function(inner.call) and inner.call not in [*shown, *found]:
+                    found.append(inner.call)
+        return ((value.__name__, value) for value in found)
+
+    def made_app(self, wanted: set[str]) -> Any:
+        """The application that a function of the file makes, `create_app()`, where that leads to an engine."""
+        if self.app is None:
+            for name, value in list(vars(self.module).items()):
+                if not re.search(r"app(lication)?$", name, re.I) or not self._is_own_function(value):
+                    continue
+                if inspect.iscoroutinefunction(value) or self.values_for(value) != {}:
+                    continue
+                with contextlib.suppress(Exception):
+                    made = value()
+                    if is_app(made):
+                        self.app = made
+                        break
+        return self.app if is_app(self.app) and self.app is not self._stand_in else None
+
+    def keep_state(self, state: Any) -> None:
+        """Requests see what a lifespan yields."""
+        if isinstance(state, Mapping):
+            self.state = dict(state)
 
     def _is_own_function(self, value: Any) -> bool:
         if not (inspect.isfunction(value) or inspect.iscoroutinefunction(value) or hasattr(value, "__wrapped__")):
@@ -208,9 +213,9 @@ class Finder:
             try:
                 from fastapi import FastAPI
 
-                self.app = FastAPI()
+                self.app = self._stand_in = FastAPI()
             except ImportError:
-                self.app = SimpleNamespace(state=SimpleNamespace())
+                self.app = self._stand_in = SimpleNamespace(state=SimpleNamespace())
         return self.app
 
     def _request(self) -> Any:
@@ -218,9 +223,10 @@ class Finder:
         try:
             from starlette.requests import Request
 
-            return Request({"type": "http", "app": app, "state": {}, "headers": [], "method": "GET", "path": "/"})
+            scope = {"type": "http", "app": app, "state": self.state, "headers": [], "method": "GET", "path": "/"}
+            return Request(scope)
         except ImportError:
-            return SimpleNamespace(app=app, state=SimpleNamespace())
+            return SimpleNamespace(app=app, state=SimpleNamespace(**self.state))
 
     async def depend(self, values: dict[str, Any], stack: contextlib.AsyncExitStack) -> dict[str, Any]:
         """Replace what needs calling by what it gives, as FastAPI does; generators end with `stack`."""

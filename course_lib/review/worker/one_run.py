@@ -18,7 +18,8 @@ from sqlalchemy.util import greenlet_spawn
 
 from course_lib.review.worker import probes, session_probes
 from course_lib.review.worker.context import Context, Facts, describe
-from course_lib.review.worker.finding import Finder, Source
+from course_lib.review.worker.finding import Finder
+from course_lib.review.worker.mentions import Source
 from course_lib.review.worker.outside import Outside
 from course_lib.review.worker.recording import Recorder
 
@@ -64,8 +65,12 @@ def limited(seconds: float) -> Iterator[None]:
 
 def load(job: dict[str, Any]) -> ModuleType:
     """Import the file under its name."""
-    sys.path[:0] = job["paths"]
     name, file = job["module"], Path(job["file"])
+    if name == "__main__" or name in sys.stdlib_module_names or name in sys.modules:
+        with suppress(ImportError):  # first of all, since `types.py` must not take the place of Python's own
+            importlib.import_module(name)
+        name = "reviewed_file"
+    sys.path[:0] = job["paths"]
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     if package and package not in sys.modules:
         importlib.import_module(package)

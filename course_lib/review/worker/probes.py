@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import ssl
+import warnings
 from typing import Any
 
 from sqlalchemy import event
@@ -160,21 +162,30 @@ async def tables(context: Context) -> dict[str, Any]:
     if at_import:
         return {"called": "import", "creates": at_import, "there": await _there(context, MARK_TABLE)}
     context.recorder.phase = "tables"
+    in_vain: dict[str, Any] = {}
     for candidate in _creators(context):
         values = context.finder.values_for(candidate.call)
         if values is None:
             continue
         error = None
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                values = await context.finder.depend(values, stack)
-                await call(context, candidate.call, values)
-        except (Exception, SystemExit) as problem:
-            error = f"{type(problem).__name__}: {problem}"
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            try:
+                async with contextlib.AsyncExitStack() as stack:
+                    values = await context.finder.depend(values, stack)
+                    await call(context, candidate.call, values)
+            except (Exception, SystemExit) as problem:
+                error = f"{type(problem).__name__}: {problem}"
+            gc.collect()
+        forgotten = next((str(one.message) for one in warned if "was never awaited" in str(one.message)), None)
         creates = [one for one in context.recorder.creates if one["phase"] == "tables"]
-        found = {"called": candidate.label, "creates": creates, "error": error}
-        return found | {"there": await _there(context, MARK_TABLE)}
-    return {"called": None}
+        found = {"called": candidate.label, "creates": creates, "error": error, "forgotten": forgotten, "there": False}
+        if creates:
+            found["there"] = await _there(context, MARK_TABLE)
+        if creates or error or forgotten:
+            return found
+        in_vain = in_vain or found  # a condition kept it from creating tables: perhaps another function does
+    return in_vain or {"called": None}
 
 
 async def call(context: Context, function: Any, values: dict[str, Any]) -> Any:

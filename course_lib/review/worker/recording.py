@@ -26,6 +26,7 @@ class Creation:
     backend: str
     driver: str  # as asked for; "" when the URL could not be read
     phase: str
+    makers: frozenset[str] = frozenset()  # the functions that led to it, by name
     error: BaseException | None = None
     engine: Engine | None = None
     asynchronous: AsyncEngine | None = None
@@ -110,7 +111,7 @@ class Recorder:
         return create
 
     def _noted(self, url: Any, asked_async: bool) -> Creation:
-        one = Creation(asked_async, "", "", "", self.phase)
+        one = Creation(asked_async, "", "", "", self.phase, _callers())
         try:
             parsed = make_url(url)
             one.url = parsed.render_as_string(hide_password=False)
@@ -246,6 +247,14 @@ def _without_place(dsn: Any) -> dict[str, Any]:
     place = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
     found: dict[str, Any] = {**place, "database": url.database} if url.port else {}
     return found | ({"ssl": mode} if mode else {})
+
+
+def _callers() -> frozenset[str]:
+    names, frame = set(), sys._getframe(1)
+    while frame is not None:
+        names.add(frame.f_code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return frozenset(names)
 
 
 def _number(port: Any) -> int | None:

@@ -57,7 +57,7 @@ async def _start_lifespan(context: Context) -> list[str]:
     said = []
     context.lifespan = found[1]
     try:
-        await context.lifespan.__aenter__()
+        context.finder.keep_state(await context.lifespan.__aenter__())
     except (Exception, SystemExit) as error:
         said.append(f"{found[0]}: {type(error).__name__}: {error}")
     context.choose_engine()
@@ -87,7 +87,8 @@ async def _call_makers(context: Context, *, guess: bool) -> list[str]:
             said += [f"{candidate.label} wants arguments that the review can't guess"] if guess else []
             continue
         try:
-            await call(context, candidate.call, values)
+            made = await call(context, candidate.call, values)
+            context.finder.app = context.finder.app or (made if is_app(made) else None)
         except (Exception, SystemExit) as error:
             said.append(f"{candidate.label}: {type(error).__name__}: {error}")
         context.choose_engine()
@@ -206,8 +207,12 @@ async def one_engine(context: Context) -> dict[str, Any]:
         values = context.finder.values_for(candidate.call)
         if values != {}:  # what is given a URL or settings makes an engine of them, once, for its caller
             continue
-        results = [await call(context, candidate.call, values) for _ in range(2)]
-        if isinstance(results[0], AsyncEngine):
+        if any(one.phase == "import" and candidate.name in one.makers for one in recorder.creations):
+            continue  # `engine = get_engine()` at the top of the module: that one is what the file's users take
+        results: list[Any] = []
+        with contextlib.suppress(Exception):  # the sync engine of migrations, say, whose driver is not installed here
+            results = [await call(context, candidate.call, values) for _ in range(2)]
+        if results and isinstance(results[0], AsyncEngine):
             made[candidate.label] = int(results[0] is not results[1])
     return {"made": made}
 
@@ -238,7 +243,8 @@ def _lifespan(context: Context) -> tuple[str, Any] | None:
         if inner is call:
             call = contextlib.asynccontextmanager(call)
         return candidate.label, call(**values)
-    return None
+    app = context.finder.made_app(_MAKES_ENGINE)
+    return ("the application", app.router.lifespan_context(app)) if app is not None else None
 
 
 async def lifespan(context: Context) -> dict[str, Any]:
@@ -257,7 +263,7 @@ async def lifespan(context: Context) -> dict[str, Any]:
     if context.lifespan is None:
         await context.dispose()
         try:
-            await manager.__aenter__()
+            context.finder.keep_state(await manager.__aenter__())
         except (Exception, SystemExit) as error:
             return result | {"start": f"{type(error).__name__}: {error}", "creates": _creates(recorder)}
     result["creates"] = _creates(recorder)

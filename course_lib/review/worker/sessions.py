@@ -133,7 +133,7 @@ def session_in(value: Any) -> Any:
 
 async def find_dependency(finder: Finder) -> tuple[Dependency | None, list[str]]:
     """Return the session dependency of the file, found by trying, and what was tried in vain."""
-    candidates = [one for one in finder.functions() if not _UNLIKELY.search(one.name.lower())]
+    candidates = [one for one in finder.functions() if _may_be_one(one)]
     candidates += _managers(finder)
     candidates.sort(key=_likelihood)
     failed: list[str] = []
@@ -157,6 +157,13 @@ async def find_dependency(finder: Finder) -> tuple[Dependency | None, list[str]]
             return found, failed
         second_best = second_best or found
     return second_best, failed
+
+
+def _may_be_one(candidate: Candidate) -> bool:
+    name = candidate.name.lower()
+    if "session" in name and _kind(candidate) is not None:  # `create_session`, `init_session`
+        name = re.sub("create|init|setup|check|url|engine", "", name)
+    return not _UNLIKELY.search(name)
 
 
 def _likelihood(candidate: Candidate) -> tuple[bool, bool, bool]:
