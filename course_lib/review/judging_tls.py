@@ -67,7 +67,12 @@ def tls_verified(evidence: Evidence) -> Verdict:
         )
     if "Certificate" not in found["error"] and "certificate" not in found["error"]:
         return "cannot_tell", f"The impostor was not reached: {evidence.clean(found['error'])}"
-    return "ok", "The genuine server was reached, and an impostor refused."
+    if evidence.takes_url and found.get("name_refused") is False:
+        return "gap", (
+            "With verify-full asked for, it also connected to a server whose certificate names another host: whoever "
+            "has any certificate of that authority can stand in."
+        )
+    return "ok", "The genuine server was reached, and impostors refused."
 
 
 def _asked_by_file(evidence: Evidence) -> str:

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from course_lib._tables import marked_up
 from course_lib.review.rules import Finding
 
 _ORDER = {"high": 0, "medium": 1, "low": 2}
@@ -151,14 +152,14 @@ class Report:
         rows = "".join(
             f"<tr><td style='text-align:left'><code>{one.rule.id}</code></td>"
             f"<td style='text-align:left'>{one.rule.severity if one.outcome == 'gap' else _WORDS[one.outcome]}</td>"
-            f"<td style='text-align:left'>{html.escape(one.observed)}<br><b>Mend:</b> {html.escape(one.rule.mend)} "
+            f"<td style='text-align:left'>{marked_up(one.observed)}<br><b>Mend:</b> {marked_up(one.rule.mend)} "
             f"<i>Lesson {one.rule.lesson[:2]}.</i></td></tr>"
             for one in (*self.gaps, *self.cannot_tell)
         )
-        head = (
-            "<tr><th style='text-align:left'>Rule</th><th>Severity</th><th style='text-align:left'>Observed</th></tr>"
+        head = "".join(
+            f"<th scope='col' style='text-align:left'>{name}</th>" for name in ("Rule", "Severity", "Observed")
         )
-        table = f"<table>{head}{rows}</table>" if rows else ""
+        table = f"<table><tr>{head}</tr>{rows}</table>" if rows else ""
         return f"<p><b>{html.escape(self.summary)}</b></p>{table}"
 
     def __repr__(self) -> str:

@@ -48,6 +48,7 @@ class Lab:
         authority: the certificate authority (PEM) of both.
         main_impostor: stands between clients and `main`, with a certificate of another authority.
         other_impostor: the same for `other`.
+        misnamed: stands before `other` with a certificate of the genuine authority that names another host.
     """
 
     main: PostgresServer
@@ -55,12 +56,13 @@ class Lab:
     authority: bytes
     main_impostor: Interceptor
     other_impostor: Interceptor
+    misnamed: Interceptor
 
     @property
     def ports(self) -> set[int]:
         """All ports that a reviewed file may connect to."""
         ports = {self.main.port, self.other.port}
-        return ports | {int(one.url.port or 0) for one in (self.main_impostor, self.other_impostor)}
+        return ports | {int(one.url.port or 0) for one in (self.main_impostor, self.other_impostor, self.misnamed)}
 
     @property
     def secrets(self) -> list[str]:
@@ -101,8 +103,9 @@ async def review_lab() -> AsyncIterator[Lab]:
         first, second = server(), server()
         main, other = await asyncio.gather(stack.enter_async_context(first), stack.enter_async_context(second))
         false = stranger.server_certificate()
-        impostors = [await stack.enter_async_context(Interceptor(each.url, false)) for each in (main, other)]
-        yield Lab(main, other, authority.pem, *impostors)
+        elsewhere = authority.server_certificate(["db.example"])
+        between = [Interceptor(main.url, false), Interceptor(other.url, false), Interceptor(other.url, elsewhere)]
+        yield Lab(main, other, authority.pem, *[await stack.enter_async_context(each) for each in between])
 
 
 async def review(
@@ -197,6 +200,7 @@ def _plans(source: SourceFile, lab: Lab) -> list[Plan]:
         }
 
     here = extra(lab.other, lab.other_impostor)
+    here["misnamed"] = {"port": lab.misnamed.url.port}
     full = other.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def form(name: str, text: str, *probes: str, **more: object) -> Plan:

@@ -107,10 +107,13 @@ async def tls(context: Context) -> dict[str, Any]:
 
 
 async def impostor(context: Context) -> dict[str, Any]:
-    """Whether a server with a certificate of another authority is refused."""
+    """Whether a server with a certificate of another authority is refused, and one with another host's name."""
     await context.scalar("select 1")
     refused, error = await _refused(context, context.job["impostor"])
-    return {"refused": refused, "error": error, "asked": _asked(context)}
+    found = {"refused": refused, "error": error, "asked": _asked(context)}
+    if refused and "misnamed" in context.job:
+        found["name_refused"], _ = await _refused(context, context.job["misnamed"])
+    return found
 
 
 async def asked(context: Context) -> dict[str, Any]:
