@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env lab update test notebooks site bench lock test-lowest clean
+.PHONY: help env lab update test notebooks site pictures bench lock test-lowest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -42,6 +42,9 @@ notebooks: $(VENV)/.dev ## Rebuild solutions/ and notebooks/ from lessons/
 
 site: $(VENV)/.dev ## Make the course as static pages in site/
 	@$(BIN)/python -m course_lib.site $(ARGS)
+
+pictures: $(VENV)/.dev ## Take the README's pictures from the running course (needs Chromium)
+	@$(BIN)/python -m course_lib.pictures
 
 bench: $(VENV)/.bench ## Measure speed side by side and print ratios
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
