@@ -21,6 +21,8 @@ from course_lib._lock import locked
 
 T = TypeVar("T")
 
+_ATTEMPTS = 4
+
 # A writer waits for another one this long, in seconds; each holds the file for a few milliseconds.
 _WAIT = 30
 # https://sqlite.org/rescode.html#corrupt and #notadb
@@ -65,22 +67,26 @@ async def using(path: Path, work: Callable[[AsyncSession], Awaitable[T]]) -> tup
         SQLAlchemyError: the file can't be read or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        async with _session(path) as session:
-            return await work(session), ""
-    except DBAPIError as error:
-        # An extended code holds the primary one in its low byte.
-        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
-            raise
-    kept = await asyncio.to_thread(_set_aside, path)
-    async with _session(path) as session:
-        done = await work(session)
-    if kept is None:  # another process was quicker, and says it
-        return done, ""
-    return done, (
-        f"The file with your progress was damaged. It is kept as {kept}, and a new one was begun. "
-        "If you have an export, `course progress import FILE` brings it back."
-    )
+    said = ""
+    for attempt in range(_ATTEMPTS):
+        try:
+            async with _session(path) as session:
+                return await work(session), said
+        except DBAPIError as error:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            # An extended code holds the primary one in its low byte.
+            damaged = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+        # Any other error is tried again too: SQLite has several words for a file that another process set aside
+        # while this one was using it.
+        await asyncio.sleep(0.02 * attempt)
+        kept = await asyncio.to_thread(_set_aside, path) if damaged else None
+        if kept is not None:  # else another process was quicker, and says it
+            said = (
+                f"The file with your progress was damaged. It is kept as {kept}, and a new one was begun. "
+                "If you have an export, `course progress import FILE` brings it back."
+            )
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def begin_writing(session: AsyncSession) -> None:
