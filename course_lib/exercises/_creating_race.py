@@ -169,6 +169,14 @@ def _asks(record: Record) -> bool:
     return sum(step.locks for step in record.steps) >= _ASKS
 
 
+def _if_not_exists() -> NotYet:
+    return NotYet(
+        "A worker failed: the table appeared between its look and its `CREATE TABLE`. `IF NOT EXISTS` also looks first "
+        "and creates then. Let one worker do both while the others wait.",
+        misconception="if-not-exists",
+    )
+
+
 def _why_they_raced(records: list[Record]) -> NotYet:
     """Which of the ways to take a lock in vain it was."""
     steps = max((record.steps for record in records), key=len)
@@ -176,11 +184,7 @@ def _why_they_raced(records: list[Record]) -> NotYet:
     creates = [number for number, step in enumerate(steps) if step.creates]
     if not locks:
         if any("IF NOT EXISTS" in step.statement.upper() for step in steps if step.creates):
-            return NotYet(
-                "A worker failed: the table appeared between its look and its `CREATE TABLE`. `IF NOT EXISTS` also "
-                "looks first and creates then. Let one worker do both while the others wait.",
-                misconception="if-not-exists",
-            )
+            return _if_not_exists()
         return NotYet(
             "Four workers looked, none saw a table, all created it, and one alone succeeded. "
             "Let one look and create while the others wait: take a lock on the server, in the same transaction, "
@@ -267,6 +271,8 @@ async def _judge_other_machine(create: Create, steps: list[Step], box: Lab) -> N
                 "differ from process to process. Choose a number and write it down.",
                 misconception="a-lock-of-its-own",
             ) from error
+        if any("IF NOT EXISTS" in step.statement.upper() for step in steps if step.creates):
+            raise _if_not_exists() from error  # its four workers in this process were lucky
         raise NotYet(
             "Four workers in this process were safe. One on another machine that did the same at that moment "
             "made yours fail: a lock of Python, or of a file, is not seen there. All workers share one thing, the "
