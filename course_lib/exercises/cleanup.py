@@ -37,7 +37,8 @@ async def _close(connection: Any) -> None:
 async def cleaned_up() -> AsyncIterator[None]:
     """Within this block, remember what is opened; at its end, dispose of engines and close connections made in it.
 
-    Engines that were there before keep their connections: they belong to the lesson.
+    Async engines that were there before keep their connections: they belong to the lesson. A sync engine's are closed
+    if they were opened in the block; its pool opens new ones when it needs them.
     """
     before = _engines()
     opened: list[tuple[Any, Any]] = []

@@ -128,7 +128,7 @@ def _make(binaries: PostgresBinaries, data: Path, account: Account | None) -> No
 
 
 def _slim(data: Path, control: str) -> None:
-    """Take away what PostgreSQL makes again when it needs it: a quarter of the files, a fifth of the bytes.
+    """Take away what PostgreSQL makes again when it needs it: a quarter of the files, nearly a third of the bytes.
 
     Free space maps and visibility maps are hints (https://www.postgresql.org/docs/current/storage-fsm.html and
     storage-vm.html: a missing bit says "look at the page"), and of the WAL a cluster that was shut down reads only
