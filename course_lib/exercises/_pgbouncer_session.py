@@ -13,6 +13,7 @@ from course_lib.exercises._pgbouncer_watch import (
     SERVERS,
     direct,
     end_all,
+    locked_between_transactions,
     rivals,
     saw_sleepers,
     session_locks,
@@ -130,6 +131,8 @@ async def _judge_numbers(next_number: Any, engine: AsyncEngine, box: Lab, url: U
             case=Case("six callers at once", "1, 2, 3, 4, 5, 6", got),
         )
     await _judge_numbers_of_processes(next_number, url)
+    if await locked_between_transactions(ask(next_number, engine), engine, box.url):
+        _lock_left()
 
 
 async def _judge_numbers_of_processes(next_number: Any, url: URL) -> None:

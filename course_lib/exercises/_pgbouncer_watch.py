@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL
+from sqlalchemy import URL, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import await_only
 
 from course_lib.exercises.core import NotYet
 
@@ -101,6 +103,36 @@ async def session_locks(url: URL) -> bool:
             await asyncio.sleep(0.1)
         later = {row["pid"]: row["xact_start"] for row in await shop.fetch(_LOCKS)}
     return any(later[pid] is None or later[pid] != begun for pid, begun in held.items() if pid in later)
+
+
+async def locked_between_transactions(call: Awaitable[Any], engine: AsyncEngine, url: URL) -> bool:
+    """Whether one call alone holds an advisory lock outside a transaction, so that none will release it.
+
+    With many callers at once, each unlock may happen to reach the connection that has the lock.
+    """
+    found = False
+
+    async def look(begins: bool) -> None:
+        nonlocal found
+        async with direct(url) as shop:
+            held = await shop.fetch(_LOCKS)
+        found = found or any(begins or row["xact_start"] is None for row in held)
+
+    def on_begin(_: Any) -> None:
+        await_only(look(begins=True))
+
+    def before_statement(*_: Any) -> None:
+        await_only(look(begins=False))  # in autocommit, each statement is a transaction
+
+    event.listen(engine.sync_engine, "begin", on_begin)
+    event.listen(engine.sync_engine, "before_cursor_execute", before_statement)
+    try:
+        with contextlib.suppress(Exception):  # with others it went well, so this is not what it is asked for
+            await call
+    finally:
+        event.remove(engine.sync_engine, "begin", on_begin)
+        event.remove(engine.sync_engine, "before_cursor_execute", before_statement)
+    return found
 
 
 async def end_all(url: URL) -> None:
