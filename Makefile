@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help env lab update test notebooks site pictures bench lock test-lowest clean
+.PHONY: help env lab update test test-long notebooks site pictures bench lock test-lowest clean
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -33,9 +33,17 @@ lab: $(VENV)/.base ## Open the first lesson in JupyterLab (sets up what it needs
 update: $(VENV)/.base ## Get the newest version of the course, with your answers kept
 	@$(BIN)/course update $(ARGS)
 
+# What takes minutes: the markers in pyproject.toml.
+LONG := every_lesson or slow_day or classroom
+
 test: $(VENV)/.dev ## Run every check of the course (sets up what it needs)
 	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 -n auto --maxprocesses=4 --dist loadfile \
-	  --no-loadscope-reorder $(or $(ARGS),tests solutions notebooks)
+	  --no-loadscope-reorder -m "not ($(LONG))" \
+	  $(or $(ARGS),tests solutions notebooks)
+
+test-long: $(VENV)/.dev ## Run what `make test` leaves out: every lesson in a browser, bad days, whole classes
+	@$(BIN)/python -m pytest -p no:nbval -n auto --maxprocesses=4 --dist loadfile -m "$(LONG)" \
+	  $(or $(ARGS),tests)
 
 notebooks: $(VENV)/.dev ## Rebuild solutions/ and notebooks/ from lessons/
 	@$(BIN)/python -m course_lib.build $(ARGS)

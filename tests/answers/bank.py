@@ -93,17 +93,17 @@ def answers(lesson: str, exercise: Exercise) -> list[Answer]:
 async def run(answer: Answer, exercise: Exercise) -> Outcome:
     """Run an answer cell and then the lesson's own check cell, as a kernel would, in a fresh namespace."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    await _cell(answer.source, f"<{answer}>", namespace)
+    await run_cell(answer.source, f"<{answer}>", namespace)
     check = cell_source(exercise.id, "check")
     assert check is not None, f"{exercise.id} has no check cell"
-    outcome = await _cell(check, "<check>", namespace)
+    outcome = await run_cell(check, "<check>", namespace)
     assert isinstance(outcome, Outcome), (
         f"the check cell of {exercise.id} must end with: await {exercise.name}.check(...)"
     )
     return outcome
 
 
-async def _cell(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+async def run_cell(source: str, filename: str, namespace: dict[str, Any]) -> Any:
     """Execute a cell with top-level await; the value of its last line, if that is an expression."""
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     tree = ast.parse(source, filename)
