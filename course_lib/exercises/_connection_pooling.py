@@ -228,7 +228,7 @@ async def measured_steps(box: Lab) -> AsyncGenerator[int, None]:
         for connection in held:
             await connection.close()
         yield await settled(box, SIZE)
-        await asyncio.sleep(RECYCLE + 0.2)
+        await asyncio.sleep(RECYCLE + 0.05)
         yield await box.connections()
         await backend_of(engine)
         yield await settled(box, SIZE)

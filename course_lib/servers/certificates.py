@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-import trustme
+if TYPE_CHECKING:
+    import trustme
 
 LOOPBACK = ("localhost", "127.0.0.1")
 #: SCRAM for all, on loopback only; TLS is the client's choice, as with most providers.
@@ -24,6 +26,8 @@ class Authority:
     """A new certificate authority that nothing trusts yet. It lives in memory: its key is never written to a file."""
 
     def __init__(self) -> None:
+        import trustme  # with the library behind it, a quarter of the time that a lesson's first import takes
+
         self._ca = trustme.CA()
 
     @property
@@ -49,7 +53,7 @@ class Authority:
         """
         return self._certificate(self._ca.issue_cert("client.example", common_name=role))
 
-    def _certificate(self, issued: trustme.LeafCert) -> Certificate:
+    def _certificate(self, issued: "trustme.LeafCert") -> Certificate:
         chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
         return Certificate(self.pem, chain, issued.private_key_pem.bytes())
 
