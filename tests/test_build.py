@@ -101,10 +101,10 @@ class TestResult:
         """Are answer and check marked as nbgrader's schema 3 wants them?"""
         for folder in ("solutions", "notebooks"):
             marked = [c.metadata.nbgrader for c in read(original, folder).cells if "nbgrader" in c.metadata]
-            common = {"schema_version": 3, "task": False}
+            common = {"schema_version": 3, "solution": False, "task": False}
             assert marked == [
-                common | {"grade": False, "solution": True, "locked": False, "grade_id": "answer-00-1"},
-                common | {"grade": True, "solution": False, "locked": True, "grade_id": "check-00-1", "points": 1},
+                common | {"grade": False, "locked": False},
+                common | {"grade": True, "locked": True, "grade_id": "check-00-1", "points": 1},
             ]
 
     def test_outputs_are_stored_tidily(self, original: Course) -> None:
@@ -274,6 +274,14 @@ class TestRefusals:
         except CellFailure as failure:
             found.append(failure.index)
         assert found == ([1] if leak else [])
+
+    def test_a_user_called_as_a_word_of_the_lessons(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Can somebody whose account is `learner`, as the lessons' role is, build them?"""
+        monkeypatch.setattr("getpass.getuser", lambda: "learner")
+        assert private_patterns(tmp_path)["the user's name"].search("the role 'learner'")
+        (tmp_path / "lessons").mkdir()
+        (tmp_path / "lessons" / "00_a.md").write_text("You are `learner`.")
+        assert "the user's name" not in private_patterns(tmp_path)
 
     def test_a_large_notebook(self, course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
         """Is a notebook over the limit refused, and is the stored one kept?"""

@@ -157,7 +157,8 @@ def test_a_context_verifies_as_strictly_as_python_does(ca: Path) -> None:
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname is (mode == "verify-full")
         assert context.verify_flags == ssl.create_default_context().verify_flags
-        assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+        # TLS 1.2 in Python's own builds; Debian's Python leaves it to OpenSSL's configuration.
+        assert context.minimum_version == ssl.create_default_context().minimum_version
         assert context.cert_store_stats()["x509_ca"] == 1, "this authority and no other"
 
 

@@ -1,14 +1,18 @@
-"""Close what an answer left open: engines it made, connections it never gave back."""
+"""Close what an answer left open, and put back what it changed around it."""
 
 import asyncio
 import contextlib
 import inspect
+import os
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
+
+from course_lib.exercises._other_loops import end_other_loops, threads_now
 
 # A server that no longer answers must not keep the learner waiting for the clean-up, in seconds.
 _PATIENCE = 5.0
@@ -34,13 +38,38 @@ async def _close(connection: Any) -> None:
 
 
 @contextlib.asynccontextmanager
+async def put_back() -> AsyncIterator[None]:
+    """After this block, the process has its working folder, environment, streams and recursion limit again.
+
+    Without them the kernel, or the next check, would fail in places that have nothing to do with the answer.
+    """
+    try:
+        folder: str | None = os.getcwd()  # noqa: PTH109 - a string, for the system
+    except OSError:  # the kernel's folder was removed
+        folder = None
+    environment, streams, limit = os.environ.copy(), (sys.stdin, sys.stdout, sys.stderr), sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
+        if sys.getrecursionlimit() != limit:
+            sys.setrecursionlimit(limit)
+        if os.environ != environment:
+            os.environ.clear()
+            os.environ.update(environment)
+        with contextlib.suppress(OSError):
+            if folder is not None:
+                os.chdir(folder)
+
+
+@contextlib.asynccontextmanager
 async def cleaned_up() -> AsyncIterator[None]:
     """Within this block, remember what is opened; at its end, dispose of engines and close connections made in it.
 
     Async engines that were there before keep their connections: they belong to the lesson. A sync engine's are closed
     if they were opened in the block; its pool opens new ones when it needs them.
     """
-    before = _engines()
+    before, threads = _engines(), threads_now()
     opened: list[tuple[Any, Any]] = []
     kept: set[int] = set()
 
@@ -56,6 +85,7 @@ async def cleaned_up() -> AsyncIterator[None]:
     try:
         yield
     finally:
+        end_other_loops(threads)
         event.remove(Pool, "connect", on_connect)
         for engine in before.values():
             event.remove(engine.sync_engine, "connect", on_kept_connect)

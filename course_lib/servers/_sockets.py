@@ -32,7 +32,8 @@ def reset_on_close(sock: AnySocket) -> None:
 def silence(sock: AnySocket) -> bool:
     """Let the kernel drop each packet that arrives for this socket, unacknowledged, as if the cable were cut.
 
-    A packet filter that keeps nothing does it on Linux, without privileges (man 7 socket, SO_ATTACH_FILTER).
+    A packet filter that keeps nothing does it on Linux (man 7 socket, SO_ATTACH_FILTER). It needs no privileges, but
+    some kernels refuse it to everybody but root (seen: EPERM).
 
     Returns:
         Whether it works here. If not, the peer's bytes are acknowledged until its window is full, and its

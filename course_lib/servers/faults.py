@@ -130,8 +130,9 @@ class FaultProxy:
     def drops_packets(self) -> bool:
         """Whether a black hole leaves TCP packets unacknowledged, as a real one does.
 
-        True on Linux: keepalive probes and TCP_USER_TIMEOUT on either side then notice it. Elsewhere the proxy
-        only stops reading, so bytes hang as they should, but the kernel goes on answering probes.
+        True on Linux, but for kernels that refuse a packet filter to an ordinary user: keepalive probes and
+        TCP_USER_TIMEOUT on either side then notice it. Elsewhere the proxy only stops reading, so bytes hang as they
+        should, but the kernel goes on answering probes.
         """
         return can_silence()
 
