@@ -85,6 +85,14 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Run each cell of notebooks/ twice in a row, as learners do; tests/lessons/test_runs_twice.py does solutions/."""
+    yield
+    if type(item).__name__ == "IPyNbCell" and item.path.parent.name == "notebooks":
+        item.runtest()
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Start each notebook's kernel in the environment that the build gives it."""
     if type(item).__name__ != "IPyNbCell" or item.parent.kernel is not None:  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Can a learner run every cell twice in a row?"""
+"""Can a learner run every cell twice in a row, with the answers in? Root conftest.py asks it of the untouched ones."""
 
 from copy import deepcopy
 
@@ -15,6 +15,7 @@ def test_there_are_notebooks() -> None:
     assert lesson_names()
 
 
+@pytest.mark.slow_day
 @pytest.mark.parametrize("name", lesson_names())
 def test_each_cell_runs_twice(name: str) -> None:
     """Does each code cell succeed when it is run a second time right after the first?"""
