@@ -232,15 +232,15 @@ def _metadata(cell: SourceCell, cell_id: str) -> dict[str, Any]:
     if cell.exercise is None:
         return metadata
     # nbgrader's cell metadata, schema 3: https://nbgrader.readthedocs.io/en/stable/contributor_guide/metadata.html
+    # The answer is a plain cell to nbgrader: in one marked as a solution, it puts its own stub in place of the starter.
     is_check = cell.role == "check"
     nbgrader: dict[str, Any] = {
         "schema_version": 3,
         "grade": is_check,
-        "solution": not is_check,
+        "solution": False,
         "locked": is_check,
         "task": False,
-        "grade_id": cell_id,
     }
     if is_check:
-        nbgrader["points"] = 1
+        nbgrader |= {"grade_id": cell_id, "points": 1}
     return metadata | {"exercise": cell.exercise, "role": cell.role, "nbgrader": nbgrader}

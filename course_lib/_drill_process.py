@@ -5,7 +5,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,7 @@ from sqlalchemy import URL
 
 from course_lib._drill_client import ask
 from course_lib.exercises.feedback import masked, steady
+from course_lib.servers.scratch import ScratchFolder
 
 _START = 30.0  # seconds; imports alone take one or two, and many on a busy machine
 _STOP = 1.5  # seconds; requests that hang keep it from ending in order
@@ -52,7 +52,7 @@ class AppProcess:
         environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, [str(Path(__file__).parents[1]), environment.get("PYTHONPATH", "")])
         )
-        self._folder = tempfile.TemporaryDirectory(prefix="course-drill-", ignore_cleanup_errors=True)
+        self._folder = ScratchFolder("course-drill-")
         self._errors = Path(self._folder.name) / "errors"
         try:
             with self._errors.open("wb") as errors:

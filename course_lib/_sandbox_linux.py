@@ -109,9 +109,9 @@ class Landlock:
         for port in ports or () if self.guards_ports else ():
             self._add(2, struct.pack("=QQ", network, port))
 
-    def allow(self, paths: Iterable[Path], *, write: bool = False) -> None:
+    def allow(self, paths: Iterable[Path], *, write: bool = False, names_only: bool = False) -> None:
         """Allow what lies at and under ``paths``; what does not exist is left out."""
-        rights = _READ_FILE | _READ_FOLDER | _EXECUTE
+        rights = _READ_FOLDER if names_only else _READ_FILE | _READ_FOLDER | _EXECUTE
         if write:
             rights = self._files & ~_MAKE_DEVICES
         for path in paths:

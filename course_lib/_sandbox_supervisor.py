@@ -11,6 +11,7 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from course_lib import _sandbox_program
@@ -19,6 +20,10 @@ from course_lib._sandbox_watch import Pipe, Watch
 _LINUX = sys.platform == "linux"
 if _LINUX:
     from course_lib import _sandbox_linux
+if sys.platform != "win32":
+    import fcntl
+
+_HIGH = 64  # above all numbers that the program's descriptors get
 
 
 def main() -> None:
@@ -27,6 +32,19 @@ def main() -> None:
     configuration = marshal.loads(_read_exactly(size))
     # Where the packages are when it isn't this interpreter's own folder; the watcher may need one of them.
     sys.path += [path for path in configuration["libraries"] if path not in sys.path]
+    supervise(configuration)
+
+
+def supervise(
+    configuration: dict[str, Any], run: Callable[[Callable[[], None]], None] | None = None, kept: Sequence[int] = ()
+) -> None:
+    """Run the program, write the report to descriptor 1. Returns in the program's process only, at its end.
+
+    Args:
+        configuration: see `course_lib.sandbox`.
+        run: runs in the program's process in place of its program; gets what to call when memory has run out.
+        kept: descriptors that the program has besides, as 5 and so on.
+    """
     pipes = {
         name: Pipe(configuration[limit])
         for name, limit in (("stdout", "output"), ("stderr", "output"), ("result", "result"))
@@ -39,7 +57,7 @@ def main() -> None:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     child, namespaces = _start(configuration, pipes["status"].write_end)
     if child == 0:
-        _run(configuration | {"namespaces": namespaces}, pipes)
+        _run(configuration | {"namespaces": namespaces}, pipes, run, kept)
         return
     for pipe in pipes.values():
         os.close(pipe.write_end)
@@ -114,19 +132,24 @@ def _serve_until(child: int, status: int | None) -> NoReturn:
             os._exit(0)
 
 
-def _run(configuration: dict[str, Any], pipes: dict[str, Pipe]) -> None:
+def _run(
+    configuration: dict[str, Any],
+    pipes: dict[str, Pipe],
+    run: Callable[[Callable[[], None]], None] | None,
+    extra: Sequence[int],
+) -> None:
     """In the program's process: sort out the descriptors, put on the layers, run."""
     parent = os.getppid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     empty = os.open(os.devnull, os.O_RDONLY)
-    kept = (empty, *(pipes[name].write_end for name in ("stdout", "stderr", "result", "notes")))
+    kept = (empty, *(pipes[name].write_end for name in ("stdout", "stderr", "result", "notes")), *extra)
     # First to numbers that none of them moves to.
-    for target, end in enumerate([os.dup(descriptor) for descriptor in kept]):
+    for target, end in enumerate([fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for descriptor in kept]):
         os.dup2(end, target, inheritable=target < 4)
     result, notes = 3, 4
-    os.closerange(notes + 1, 256)
+    os.closerange(len(kept), 4096)
 
     def tell(text: str) -> None:
         os.write(notes, f"{text}\n".encode())
@@ -137,4 +160,7 @@ def _run(configuration: dict[str, Any], pipes: dict[str, Pipe]) -> None:
         tell(f"error {type(error).__name__}: {error}".replace("\n", " ")[:4000])
         os._exit(1)
     tell(f"ready {time.monotonic()}")
-    _sandbox_program.run(configuration["program"], lambda: tell("memory"))
+    if run is not None:
+        run(lambda: tell("memory"))
+    else:
+        _sandbox_program.run(configuration["program"], lambda: tell("memory"))

@@ -66,7 +66,8 @@ _ALREADY_SO: dict[str, tuple[str, ...]] = {
 # Written for another client (Prisma, Vercel). libpq refuses them too. Left out, with a line in the log.
 _FOREIGN: dict[str, str] = {
     "pgbouncer": "behind a pooler in transaction mode, pass "
-    'connect_args={"statement_cache_size": 0} to create_async_engine (asyncpg 0.31 or newer)',
+    'connect_args={"statement_cache_size": 0, "prepared_statement_cache_size": 0} to create_async_engine '
+    "(asyncpg 0.31 or newer)",
     "connection_limit": "the pool's limit is pool_size= and max_overflow= of create_async_engine",
     "pool_timeout": "it is pool_timeout= of create_async_engine",
     "supa": "it is a mark for another client",

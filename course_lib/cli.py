@@ -221,6 +221,26 @@ def review(
     raise typer.Exit(run_review(file, as_json=as_json, as_markdown=as_markdown, search_path=path, budget=budget))
 
 
+@app.command()
+def grade(
+    folder: Annotated[Path, typer.Argument(help="Holds one folder per learner, with their notebooks.")],
+    output: Annotated[Path, typer.Option(help="Where results go.")] = Path("grades"),
+    scheduler: Annotated[str | None, typer.Option(help="A running Dask scheduler: tcp://127.0.0.1:8786.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Workers here; by default one for each core.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Grade also what was graded before.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Grade a folder of submissions: points, feedback for each learner, a report of the class.
+
+    What was graded before and has not changed is not graded again, also after Ctrl-C. Exit code 0: everything was
+    graded. 1: something could not be read or run; the report names it. 2: the command was misused.
+    """
+    from course_lib.grade_command import run_grade
+
+    code = run_grade(folder, output=output, scheduler=scheduler, workers=workers, force=force, as_json=as_json)
+    raise typer.Exit(code)
+
+
 @database.command("start")
 def start_database(as_json: AsJson = False) -> None:
     """Start the server. It stays up until `course db stop`, also when the terminal is closed."""

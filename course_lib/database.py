@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=5, ge=1)
     max_overflow: int = Field(default=5, ge=0)  # at most pool_size + max_overflow are open
     pool_timeout: float = Field(default=10, gt=0)  # seconds to wait for a connection
-    pool_recycle: int = Field(default=240, gt=0)  # seconds; hosts close after 5 idle minutes
+    pool_recycle: int = Field(default=240, gt=0)  # seconds; some hosts close at 300 idle ones
     command_timeout: float = Field(default=5, gt=0)  # seconds; below what users wait
     pgbouncer: bool = False  # whether a pooler in transaction mode stands in front
 
@@ -69,13 +69,15 @@ def make_engine(settings: Settings) -> AsyncEngine:
     connect: dict[str, Any] = {"timeout": 10, "command_timeout": settings.command_timeout}
     query = dict(url.query)
     if query.pop("pgbouncer", "") == "true" or settings.pgbouncer:
-        connect["statement_cache_size"] = 0  # a pooler's next transaction may run elsewhere
+        # A pooler's next transaction may run elsewhere. SQLAlchemy's cache goes with asyncpg's.
+        connect |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     cafile: Any = query.pop("sslrootcert", None)
-    if query.get("ssl") in TLS_MODES[4:] or (cafile and query.get("ssl") == "require"):
-        # Without a file of its own it trusts the authorities that this machine trusts.
-        cafile = None if cafile == "system" else cafile
-        connect["ssl"] = ssl.create_default_context(cafile=cafile)
-        connect["ssl"].check_hostname = query.pop("ssl") == "verify-full"
+    mode = query.get("ssl")
+    system = cafile == "system"  # what this machine trusts; then the host counts too
+    if system or mode in TLS_MODES[4:] or (cafile and mode == "require"):
+        query.pop("ssl", None)
+        connect["ssl"] = ssl.create_default_context(cafile=None if system else cafile)
+        connect["ssl"].check_hostname = system or mode == "verify-full"
     options |= settings.model_dump(include=POOL_OPTIONS) | {"pool_pre_ping": True}
     return create_async_engine(url.set(query=query), connect_args=connect, **options)
 

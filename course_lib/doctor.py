@@ -225,7 +225,7 @@ def _postgres() -> Iterator[Finding]:
         yield Finding("TLS", "fine", "this PostgreSQL was built with OpenSSL")
     else:
         unset = "Unset COURSE_POSTGRES_BIN, or get another one: " if binaries.origin == "COURSE_POSTGRES_BIN" else ""
-        seen = "this PostgreSQL was built without OpenSSL, which lessons 02 and 09 need"
+        seen = "this PostgreSQL was built without OpenSSL, which lessons 02, 09 and 12 need"
         yield Finding("TLS", "missing", seen, unset + how_to_get("postgres"))
 
 

@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
-import html
 import re
 import textwrap
 from types import TracebackType
 from typing import Any, Self
 
-from course_lib.exercises import progress
+from course_lib.exercises import originals, progress
 from course_lib.exercises.feedback import Panel, masked, steady
+from course_lib.exercises.in_kernel import prepare_kernel
 from course_lib.exercises.tracebacks import one_line
 
+# Before any cell can replace something in the libraries that it remembers.
+assert originals
+prepare_kernel()
 # A cell's output shows so many characters beside each other in a narrow window.
 _WIDTH = 96
 # What was chosen in this kernel, by question: a cell that is run again keeps its guess.
@@ -80,7 +83,7 @@ class Prediction:
         self.question = question
         self.options = options
         self.guess: str | None = _chosen.get(question) if _chosen.get(question) in options else None
-        self._status: Any = None
+        self._shown: Any = None
         self._saving: set[asyncio.Task[str]] = set()
 
     def choose(self, option: object) -> None:
@@ -96,8 +99,8 @@ class Prediction:
         if text not in self.options:
             raise ValueError(f"{text!r} is none of the answers. Choose one of: {', '.join(self.options)}.")
         self.guess = _chosen[self.question] = text
-        if self._status is not None:
-            self._status.value = self._invitation()
+        if self._shown is not None:
+            self._shown.chosen, self._shown.said = text, self._invitation()
         with contextlib.suppress(RuntimeError):  # without a running event loop the guess lives in this object only
             saving = asyncio.get_running_loop().create_task(progress.record_guess(self.question, text))
             self._saving.add(saving)
@@ -131,22 +134,24 @@ class Prediction:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         # The text stands for the buttons wherever widgets don't run: GitHub, nbval, an exported page.
-        return {**self._buttons()._repr_mimebundle_(), "text/plain": repr(self)}
+        bundle = self._buttons()._repr_mimebundle_()
+        shown = bundle[0] if isinstance(bundle, tuple) else bundle
+        return {**(shown or {}), "text/plain": repr(self)}
 
     def _invitation(self) -> str:
         if self.guess is None:
             return "Choose one, then select the next code cell and run it."
-        return f"Your guess: {html.escape(self.guess)}. Select the next code cell and run it."
+        return f"Your guess: {self.guess}. Select the next code cell and run it."
 
     def _buttons(self) -> Any:
-        import ipywidgets  # here, so that the library is quick to import where no notebook runs
+        from course_lib._guess_buttons import GuessButtons  # here: quick to import where no notebook runs
 
-        question = ipywidgets.HTML(f"<strong>Predict:</strong> {html.escape(self.question)}")
-        buttons = ipywidgets.ToggleButtons(options=self.options, value=self.guess, tooltips=self.options)
-        buttons.style.button_width = "auto"
-        self._status = ipywidgets.HTML(self._invitation())
-        buttons.observe(lambda change: self.choose(change["new"]), names="value")
-        return ipywidgets.VBox([question, buttons, self._status])
+        buttons = GuessButtons(
+            question=self.question, options=list(self.options), chosen=self.guess or "", said=self._invitation()
+        )
+        buttons.observe(lambda change: self.choose(change["new"]), names="chosen")
+        self._shown = buttons
+        return buttons
 
 
 def predict(question: str, options: list[object]) -> Prediction:

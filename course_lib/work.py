@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from course_lib import graded
 from course_lib.lessons import course_root
 
 FOLDER = "work"
@@ -58,9 +59,13 @@ class WorkFile:
 def work_folder() -> Path:
     """The learner's folder: ``COURSE_WORK`` where it is set, else ``work`` in the course's folder. It may not exist.
 
+    When graded it is ``work`` in the kernel's folder, beside the submission: each learner has an own one.
+
     Raises:
         FileNotFoundError: the course's folder was not found.
     """
+    if graded.GRADED:
+        return Path.cwd() / FOLDER
     named = os.environ.get("COURSE_WORK")
     return Path(named).expanduser() if named else course_root() / FOLDER
 

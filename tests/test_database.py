@@ -235,6 +235,18 @@ class TestTls:
         with pytest.raises(ssl.SSLCertVerificationError):
             await self._encrypted(load(url=url))
 
+    @pytest.mark.parametrize("mode", ["", "sslmode=require&"])
+    async def test_system_verifies_the_host_whatever_the_mode(
+        self, load: Load, ca: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+    ) -> None:
+        """Libpq takes no weaker mode than verify-full with it: https://www.postgresql.org/docs/17/libpq-connect.html"""
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+        tls = ServerTLS(AUTHORITY.server_certificate(["db.example.com"]))
+        async with PostgresServer(tls=tls) as misnamed:
+            url = libpq(misnamed.url.render_as_string(hide_password=False)) + f"?{mode}sslrootcert=system"
+            with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+                await self._encrypted(load(url=url))
+
     async def test_require_with_an_authority_verifies_it(
         self, load: Load, server: PostgresServer, tmp_path: Path
     ) -> None:
@@ -254,6 +266,27 @@ async def test_behind_a_pooler_asyncpg_keeps_no_statements(
         raw = await connection.get_raw_connection()
         assert raw.driver_connection._config.statement_cache_size == 0
     await database.dispose()
+
+
+async def test_behind_a_pooler_a_changed_column_is_read_right(load: Load, server: PostgresServer) -> None:
+    """With asyncpg's cache off and SQLAlchemy's on, 7 would be read as 4619567317775286272."""
+    database = load(url=libpq(server.url.render_as_string(hide_password=False)) + "?pgbouncer=true")
+    migrates = create_async_engine(server.url)
+
+    async def read() -> float:
+        async with database.engine.connect() as connection:
+            return (await connection.execute(text("select n from changed"))).scalar_one()
+
+    async with migrates.begin() as connection:
+        await connection.execute(text("create table changed as select 7::bigint as n"))
+    assert [await read() for _ in range(2)] == [7, 7]
+    async with migrates.begin() as connection:
+        await connection.execute(text("alter table changed alter n type double precision"))
+    assert [await read() for _ in range(2)] == [7.0, 7.0]
+    async with migrates.begin() as connection:
+        await connection.execute(text("drop table changed"))
+    await database.dispose()
+    await migrates.dispose()
 
 
 def test_a_reader_can_copy_it(load: Load) -> None:

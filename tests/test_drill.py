@@ -309,7 +309,7 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
     chart = result.chart()
     data, metadata = chart.bundle()
     assert result.finding in metadata["image/png"]["alt"]
-    assert set(data) == {"image/png", "text/plain"}
+    assert set(data) == {"image/png", "text/html", "text/plain"}
     picture = Image.open(io.BytesIO(chart.png))
     assert picture.width == 800
     assert picture.height > 250 * len(names)

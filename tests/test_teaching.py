@@ -58,7 +58,7 @@ async def test_a_guess_survives_running_its_cell_again() -> None:
     predict("Asked again?", ["yes", "no"]).choose("yes")
     again = predict("Asked again?", ["yes", "no"])
     assert again.guess == "yes"
-    assert again._buttons().children[1].value == "yes"
+    assert again._buttons().chosen == "yes"
     assert predict("Asked again?", ["other", "answers"]).guess is None
 
 
@@ -92,11 +92,12 @@ def test_a_prediction_has_buttons_and_a_text_for_where_there_are_none() -> None:
     assert bundle["text/plain"] == "Predict: How <many>?\n  - none\n  - five"
     assert "application/vnd.jupyter.widget-view+json" in bundle
     buttons = guess._buttons()
-    question, choice, status = buttons.children
-    assert "How &lt;many&gt;?" in question.value
-    choice.value = "five"
+    assert (buttons.question, buttons.options, buttons.chosen) == ("How <many>?", ["none", "five"], "")
+    buttons.chosen = "five"
     assert guess.guess == "five"
-    assert "Your guess: five" in status.value
+    assert "Your guess: five" in buttons.said
+    guess.choose("none")
+    assert (buttons.chosen, buttons.said.partition(".")[0]) == ("none", "Your guess: none")
 
 
 def _skipped(monkeypatch: pytest.MonkeyPatch, *, postgres: bool, pgbouncer: bool, asked: bool) -> list[str]:

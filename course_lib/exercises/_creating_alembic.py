@@ -1,7 +1,6 @@
 """Alembic for the check of exercise 11.3: two revisions, ours and the learner's, and what a database looks like."""
 
 import contextlib
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from course_lib.exercises._creating_watch import asking
+from course_lib.servers.scratch import ScratchFolder
 
 WANTED = MetaData()
 Table(
@@ -78,7 +78,7 @@ class Runner:
         from alembic.config import Config
 
         self.engine = engine
-        self._folder = tempfile.TemporaryDirectory(prefix="course-alembic-", ignore_cleanup_errors=True)
+        self._folder = ScratchFolder("course-alembic-")
         folder = Path(self._folder.name)
         (folder / "versions").mkdir()
         for name, content in {"env.py": _ENV, "versions/one.py": _FIRST, "versions/two.py": _SECOND}.items():

@@ -268,7 +268,7 @@ async def _judge_other_machine(create: Create, steps: list[Step], box: Lab) -> N
             raise NotYet(
                 "A worker of another process, on another machine, took another lock than this one, so they did "
                 "not wait for each other. A process id, a host name, an `id(...)` and the `hash(...)` of a text "
-                "differ from process to process. Choose a number and write it down.",
+                "differ from process to process, or from machine to machine. Choose a number and write it down.",
                 misconception="a-lock-of-its-own",
             ) from error
         if any("IF NOT EXISTS" in step.statement.upper() for step in steps if step.creates):

@@ -108,8 +108,8 @@ def judge_trips(watch: EngineWatch) -> None:
     """03.3: did the endpoint use the given engine only, in this thread, with one SELECT at most?"""
     if watch.other_threads:
         raise NotYet(
-            "The endpoint went to the database from another thread. That thread has no part in this event loop, and "
-            "whoever waits for it stops every other request. One `await` in the endpoint itself is enough.",
+            "The endpoint went to the database from another thread. That thread has no part in this event loop, and a "
+            "connection works only in the loop that opened it. One `await` in the endpoint itself is enough.",
             misconception="uses-a-thread",
         )
     if watch.elsewhere:

@@ -98,7 +98,7 @@ _MISTAKES: tuple[tuple[str, Rule, str], ...] = (
         "forgets-session-state",
         _without_sessions,
         "A program that listens, or holds a session lock, relies on one session over several transactions. Transaction "
-        "mode gives it another one each time: connect it directly.",
+        "mode may give it another one each time: connect it directly.",
     ),
     (
         "forgets-short-lives",

@@ -142,13 +142,13 @@ _BUDGET_MISTAKES: tuple[tuple[str, Callable[[BudgetCase], int], str], ...] = (
     (
         "rounds-up",
         lambda case: round(case.available / case.processes) - case.max_overflow,
-        "This rounds to the nearest number, which is sometimes up, and then the last pool that fills gets "
-        "`too many clients`. Round down.",
+        "This rounds to the nearest number, which is sometimes up, and then the server refuses the last pool "
+        "that fills. Round down.",
     ),
     (
         "rounds-up",
         lambda case: math.ceil(case.available / case.processes) - case.max_overflow,
-        "This rounds up, and so the last pool that fills gets `too many clients`. Round down.",
+        "This rounds up, and so the server refuses the last pool that fills. Round down.",
     ),
 )
 

@@ -185,8 +185,8 @@ async def restarted(
     _all_returned(engine, when)
     if connects.foreign > foreign:
         raise NotYet(
-            "After a lost connection the query ran on another engine than the one that was given. Its pool has "
-            "replaced the lost connections by then: borrow from `engine` again.",
+            "After a lost connection the query ran on another engine than the one that was given. Its pool "
+            "replaces a lost connection at the next checkout: borrow from `engine` again.",
             misconception="another-engine",
         )
 

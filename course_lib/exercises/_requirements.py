@@ -182,7 +182,8 @@ def refuse_missing(wanted: list[Requirement]) -> None:
     missing = {
         "sqlmodel": (
             "forgets-sqlmodel",
-            "Nothing here brings SQLModel, the package for the models. No other package depends on it, so list it.",
+            "Nothing here brings SQLModel, the package for the models. No other package of the stack asks for it. "
+            "List it.",
         ),
         "greenlet": (
             "misses-asyncio-extra",

@@ -97,7 +97,8 @@ async def _expect_empty(engine: AsyncEngine, *, first: bool) -> None:
     if not first and "item" in found:
         raise NotYet(
             "This engine finds the table of an earlier one: they are two names for one database, and a test sees the "
-            "rows of another. A shared cache needs a name that is new at each call; without one nothing is shared.",
+            "rows of another. A shared database needs a name that is new at each call; `sqlite+aiosqlite://` shares "
+            "nothing.",
             misconception="engines-share-a-database",
         )
     raise NotYet(

@@ -139,7 +139,8 @@ def what_it_is(argument: Any, ca_file: str | None = None) -> tuple[str, str] | N
     """The misconception and the advice for a value that is no `ssl` argument at all; None for one that may be."""
     if argument is None:
         return "returns-nothing", (
-            "It returns `None`. To asyncpg that means nothing was said, and it takes `prefer`. Return a value."
+            "It returns `None`. To asyncpg that means nothing was said: without a PGSSLMODE it takes `prefer`. "
+            "Return a value."
         )
     if isinstance(argument, dict):
         return "returns-a-dict", "Return the value itself; the caller puts it into `connect_args={'ssl': …}`."

@@ -150,8 +150,8 @@ def conversion_mistake(given: str, expected: str, got: str) -> tuple[str, str]:
         )
     if url.get_backend_name() == "sqlite":
         return "changes-the-path", (
-            "The path became another file. Behind `sqlite:` three slashes begin a relative path and four an absolute "
-            "one; none of them may get lost."
+            "The path became another file. Behind `sqlite:` three slashes begin a relative path (or one with a Windows "
+            "drive) and four an absolute one; none of them may get lost."
         )
     if url.host is None and right.host is not None:
         return "changes-other-parts", "The host is gone. Everything behind `://` has to stay."

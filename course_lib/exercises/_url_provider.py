@@ -103,8 +103,8 @@ class Provider:
         else:
             misconception = "does-not-connect"
             message = (
-                "Your settings don't connect, and libpq would. The last line says what asyncpg or the server "
-                "complained about."
+                "Your settings don't connect, although the server grants all that this URL asks for. The last line "
+                "says what asyncpg or the server complained about."
             )
         raise NotYet(message, misconception=misconception, case=self.case(query, "a connection", one_line(state)))
 

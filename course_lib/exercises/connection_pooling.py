@@ -94,7 +94,7 @@ async def _engine_of(get_engine: Callable[[URL], Any], box: Lab) -> AsyncEngine:
         if again.pool is not engine.pool:
             raise NotYet(
                 "The second call made another engine. Each engine has a pool of its own, so with one per request no "
-                "connection is ever used twice, and no limit holds for all of them. Make it once and return it again.",
+                "connection serves a second request, and no limit holds for all. Make it once and return it again.",
                 misconception="engine-per-request",
                 case=Case("url, two calls", "the same engine twice", "two engines with a pool each"),
             )

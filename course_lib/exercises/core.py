@@ -13,11 +13,14 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import replace
 from typing import Any
 
+from course_lib import graded
 from course_lib.exercises import progress
 from course_lib.exercises.asking import ask
-from course_lib.exercises.cleanup import cleaned_up
+from course_lib.exercises.cleanup import cleaned_up, put_back
 from course_lib.exercises.feedback import Panel
+from course_lib.exercises.in_kernel import prepare_kernel
 from course_lib.exercises.limits import Exited, TimeUp, run_limited
+from course_lib.exercises.originals import after_replacing, put_back_originals
 from course_lib.exercises.starters import untouched
 from course_lib.exercises.tracebacks import advice, has_learner_frame, learner_traceback, one_line
 from course_lib.exercises.verdicts import (
@@ -25,6 +28,7 @@ from course_lib.exercises.verdicts import (
     Call,
     Case,
     NotAttempted,
+    NotCorrect,
     NotYet,
     Outcome,
     Status,
@@ -40,6 +44,7 @@ __all__ = [
     "Case",
     "Exercise",
     "NotAttempted",
+    "NotCorrect",
     "NotYet",
     "Outcome",
     "PendingCheck",
@@ -52,6 +57,8 @@ __all__ = [
 
 # What a check returns, if anything, is a remark for a right answer.
 CheckFunction = Callable[..., Coroutine[Any, Any, str | None]]
+
+prepare_kernel()
 
 
 class PendingCheck:
@@ -103,6 +110,9 @@ class Exercise:
 
         Returns:
             Something to await, which gives the `Outcome`.
+
+        Raises:
+            NotCorrect: when awaited by a kernel that grades (see `course_lib.graded`), for any other outcome.
         """
         return PendingCheck(lambda: self._outcome(answers), f"{self.name}.check(...)")
 
@@ -153,18 +163,30 @@ class Exercise:
     async def _outcome(self, answers: tuple[Any, ...]) -> Outcome:
         call = Call()
         token = last_call.set(call)
+        put_back_originals()  # a cell may have replaced them before
         try:
             outcome = await self._judge(answers)
         finally:
             last_call.reset(token)
+            replaced = put_back_originals()
+        outcome = after_replacing(outcome, replaced)
         if outcome.status in ("error", "timed_out"):
             outcome = replace(outcome, call=call)
         with warnings.catch_warnings():
             # A coroutine that the answer never awaited would complain later, above some other cell's output.
             warnings.simplefilter("ignore", RuntimeWarning)
             gc.collect(1)  # the young ones: a whole collection takes longer than most checks
-        note = await progress.record(outcome.exercise, outcome.status, outcome.misconception)
-        return replace(outcome, note=note) if note else outcome
+        if graded.GRADED:
+            if outcome.status != "correct":
+                raise NotCorrect(outcome)
+            return outcome
+        return replace(outcome, note="\n".join(filter(None, [outcome.note, await self._recorded(outcome)])))
+
+    async def _recorded(self, outcome: Outcome) -> str:
+        try:
+            return await progress.record(outcome.exercise, outcome.status, outcome.misconception)
+        except Exception as error:  # such as one of an event listener that the learner set on all engines
+            return f"Your progress could not be saved: {one_line(error)}. Restart the kernel and check again."
 
     async def _judge(self, answers: tuple[Any, ...]) -> Outcome:
         try:
@@ -179,7 +201,7 @@ class Exercise:
         if untouched(self.id, answers):
             return self._not_attempted()
         try:
-            async with cleaned_up():
+            async with put_back(), cleaned_up():
                 remark = await run_limited(self._check(*answers), self.seconds)
         except NotYet as wrong:
             return Outcome(self.id, "not_yet", wrong.message, wrong.misconception, wrong.case)
@@ -190,8 +212,8 @@ class Exercise:
                 self.id,
                 "timed_out",
                 f"Exercise {self.id} did not finish within {self.seconds:g} seconds, so it was stopped. "
-                "Look for something that waits for ever (a loop without an end, `time.sleep`, an `await` that nothing "
-                "answers), or for something slow that is done many times.",
+                "Look for something that waits for ever (a loop without an end, `time.sleep`, `input`, an `await` that "
+                "nothing answers), or for something slow that is done many times.",
             )
         except Exited:
             return Outcome(
@@ -234,7 +256,7 @@ class Exercise:
             self.id,
             "checker_error",
             f"The check of exercise {self.id} itself failed, so it says nothing about your answer. "
-            f"This is our mistake, please report it: {one_line(error)}",
+            f"Restart the kernel and check again. If it stays, it is our mistake, please report it: {one_line(error)}",
         )
 
     def _not_attempted(self) -> Outcome:

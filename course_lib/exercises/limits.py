@@ -12,6 +12,8 @@ from collections.abc import Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
+from course_lib.exercises.leaving import kept_here
+
 # Time that the event loop gets to end a waiting answer by itself before a blocking one is interrupted, in seconds.
 _GRACE = 0.3
 # Time between two attempts to interrupt an answer that catches the interruption, in seconds.
@@ -31,7 +33,7 @@ class TimeUp(BaseException):
 
 
 class Exited(BaseException):
-    """The answer raised ``SystemExit`` or ``KeyboardInterrupt``, which would have ended the kernel."""
+    """The answer raised ``SystemExit`` or ``KeyboardInterrupt``, or called ``os._exit``, which ends a kernel."""
 
 
 class _Run:
@@ -190,7 +192,7 @@ async def run_limited(coroutine: Coroutine[Any, Any, Returned], seconds: float) 
     run = _Run(seconds)
     token = _run.set(run)
     try:
-        with _watched_tasks(loop, run), _interrupt_blocking(loop, run, seconds + _GRACE):
+        with kept_here(loop) as watch, _watched_tasks(loop, run), _interrupt_blocking(loop, run, seconds + _GRACE):
             task = loop.create_task(coroutine)
             try:
                 while not task.done() and (left := run.remaining()) > 0:
@@ -200,6 +202,8 @@ async def run_limited(coroutine: Coroutine[Any, Any, Returned], seconds: float) 
                 await _end(run.tasks)
     finally:
         _run.reset(token)
+    if watch.left is not None:
+        raise Exited(*watch.left.args) from watch.left
     if not finished:
         raise TimeUp
     if task.cancelled():

@@ -20,8 +20,8 @@ __all__ = ["SIX", "Deployment", "q1", "q2", "q3"]
         "Who remembers prepared statements? There are two caches between your code and the server.",
         "A pool class or a name function changes where or how statements are named. What makes asyncpg prepare them "
         "without any name?",
-        '`create_async_engine(url, connect_args={"statement_cache_size": 0})`. SQLAlchemy hands `connect_args` to '
-        "asyncpg.",
+        '`connect_args={"statement_cache_size": 0, "prepared_statement_cache_size": 0}`. The first is the cache of '
+        "asyncpg and decides about names; the second is SQLAlchemy's and remembers the types of columns.",
     ),
     seconds=20,
 )

@@ -34,8 +34,8 @@ _CLOSING = 2.0  # seconds; the server notices a closed connection within millise
     hints=(
         "The first query above has all the pieces: engine, connection, `text(...)`, one value. Put them into the "
         "function, and let the engine use the `url` that the function is given.",
-        "PostgreSQL answers `select version()` with a sentence, and `show server_version` with the number alone. "
-        "Either is right. `scalar_one()` takes the value out of the result.",
+        "PostgreSQL answers `select version()` with a sentence, and `show server_version` with the number, on some "
+        "systems with a package's name behind it. Either is right. `scalar_one()` takes the value out of the result.",
         'Inside `async with engine.connect() as connection:` write `result = await connection.execute(text("show '
         'server_version"))`. Keep `result.scalar_one()` in a variable, call `await engine.dispose()`, return the '
         "variable.",

@@ -140,8 +140,8 @@ async def _built(build_database_url: Callable[..., Any], parts: dict[str, Any], 
     title="Build a URL from its parts",
     hints=(
         "Text that is put together has to be encoded part by part. Is there a function that takes the parts instead?",
-        "`URL.create(drivername, username=…, password=…, host=…, port=…, database=…)` encodes nothing beforehand and "
-        "loses nothing. Give it the parts exactly as they come in.",
+        "`URL.create(drivername, username=…, password=…, host=…, port=…, database=…)` keeps the parts as they "
+        "are, and encodes them where they become text. Give it the parts exactly as they come in.",
         "Return the URL object itself: an engine takes it. If you make text of it, use `render_as_string` with "
         "`hide_password=False`.",
     ),

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
+from course_lib import graded
 from course_lib.exercises.feedback import Panel, Tone
 
 Status = Literal["correct", "not_yet", "not_attempted", "error", "timed_out", "checker_error"]
@@ -156,3 +157,28 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         return self.panel()._repr_html_()
+
+    def _ipython_display_(self) -> None:
+        """Show it beside the cell's result when graded: nbgrader reads a result as a number of points."""
+        if not graded.GRADED:
+            raise NotImplementedError  # IPython's word for "as always"
+        from IPython.display import publish_display_data
+
+        data = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        publish_display_data(data)  # type: ignore[no-untyped-call]
+
+
+class NotCorrect(AssertionError):
+    """What a check raises when it is graded and its answer is not correct. Its text is the feedback.
+
+    Args:
+        outcome: what the check found.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(repr(outcome))
+        self.outcome = outcome
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the lines of our own code that led here help nobody."""
+        return [str(self)]

@@ -161,11 +161,16 @@ def log_lines(events: Iterable[PoolEvent], timeout: float, shift: float = 0.0) -
     return [f"{time:7.2f} s  {words}" for time, words in sorted(lines)]
 
 
-def as_text(title: str, numbers: MonitorNumbers) -> str:
-    """The monitor where widgets don't run: the same text for the same numbers."""
+def _slots(cells: Sequence[Cell]) -> str:
+    return f"Slots: {', '.join(NAMES[letter] for letter, _, _ in cells)}"
+
+
+def as_text(title: str, numbers: MonitorNumbers, cells: Sequence[Cell]) -> str:
+    """The monitor where widgets don't run: the same text for the same numbers and slots."""
     if numbers.pool is None and not numbers.seconds:
-        return f"{title}\n{numbers.message}"
-    return f"{title}\n{numbers.message}\n{text_table(('', ''), numbers.rows).lstrip()}"
+        return f"{title}\n{_slots(cells)}\n{numbers.message}"
+    table = text_table(("measure", "value"), numbers.rows)
+    return f"{title}\n{_slots(cells)}\n{numbers.message}\n{table}"
 
 
 def as_html(title: str, numbers: MonitorNumbers, cells: Sequence[Cell], size: int) -> str:
@@ -180,8 +185,8 @@ def as_html(title: str, numbers: MonitorNumbers, cells: Sequence[Cell], size: in
     boxes = "".join(_box(letter, place >= size) for place, (letter, _, _) in enumerate(cells))
     words = ", ".join(f"{letter} {name}" for letter, name in NAMES.items() if letter)
     key = f"Slots: {words}; an empty box is {NAMES['']}, a dashed one is an overflow slot."
-    label = ", ".join(NAMES[letter] for letter, _, _ in cells)
-    picture = f"<p role='img' aria-label='Slots: {html.escape(label, quote=True)}'>{boxes}</p><p>{key}</p>"
+    # The key is of use only to those who see the boxes; the label says the same without it.
+    picture = f"<p role='img' aria-label='{html.escape(_slots(cells), quote=True)}'>{boxes}<br>{key}</p>"
     if numbers.pool is None and not numbers.seconds:
         return f"<p><strong>{html.escape(title)}</strong></p>{picture}<p>{html.escape(numbers.message)}</p>"
     rows = [(html.escape(name), html.escape(value)) for name, value in numbers.rows]

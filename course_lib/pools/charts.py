@@ -49,14 +49,17 @@ class Chart:
         return _wrapped(repr(self))
 
     def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The picture as a notebook stores it: data and metadata by MIME type, the text alternative among both."""
+        """The picture as a notebook shows it: data and metadata by MIME type, the text alternative among both."""
         import base64
 
         picture = base64.b64encode(self.png).decode("ascii")
-        return {"image/png": picture, "text/plain": self.text}, {"image/png": {"alt": repr(self)}}
+        # JupyterLab gives a picture of kind image/png no alternative text; an <img> in HTML keeps its own.
+        page = f'<img alt="{html.escape(repr(self))}" src="data:image/png;base64,{picture}">'
+        data = {"image/png": picture, "text/html": page, "text/plain": self.text}
+        return data, {"image/png": {"alt": repr(self)}}
 
     def _ipython_display_(self) -> None:
-        # JupyterLab shows no alternative text of a picture, so the findings follow as text that everybody reads.
+        # An alternative text is not seen, so the findings follow as text that everybody reads.
         from IPython.display import display
 
         data, metadata = self.bundle()

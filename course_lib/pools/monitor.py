@@ -199,21 +199,15 @@ class PoolMonitor(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        title, numbers, _ = self._still or (self._title(), self._numbers, [])
-        return as_text(title, numbers)
+        return as_text(*self._shown())
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         # Text and still picture stand for the widget wherever it does not run: GitHub, nbval, an exported page.
-        view = {"version_major": 2, "version_minor": 1, "model_id": self.model_id}
-        title, numbers, cells = self._still or (self._title(), self._numbers, self._cells)
-        cells = cells or [("", None, None)] * self._slots()
+        title, numbers, cells = self._shown()
         size = self.pool_size if numbers.pool is None else numbers.pool.size or len(cells)
-        bundle = {
-            "application/vnd.jupyter.widget-view+json": view,
-            "text/plain": repr(self),
-            "text/html": as_html(title, numbers, cells, size),
-        }
-        return bundle, {}
+        view = {"version_major": 2, "version_minor": 1, "model_id": self.model_id}
+        page = as_html(title, numbers, cells, size)
+        return {"application/vnd.jupyter.widget-view+json": view, "text/plain": repr(self), "text/html": page}, {}
 
     # --- the rest is private ---
 
@@ -250,6 +244,10 @@ class PoolMonitor(anywidget.AnyWidget):
 
     def _slots(self) -> int:
         return self.pool_size + max(0, self.max_overflow or 0)
+
+    def _shown(self) -> tuple[str, MonitorNumbers, list[Cell]]:
+        title, numbers, cells = self._still or (self._title(), self._numbers, self._cells)
+        return title, numbers, cells or [("", None, None)] * self._slots()
 
     def _make_engine(self, settings: Settings) -> AsyncEngine:
         if self._engine is not None:

@@ -86,6 +86,12 @@ def pgbouncer(evidence: Evidence) -> Verdict:
     if caches.get("statement_cache_size") != 0:
         size = caches.get("statement_cache_size", "100, its default")
         return "gap", f"A pooler is meant, and asyncpg keeps prepared statements: statement_cache_size is {size}."
+    if pool.get("class") != "NullPool" and (size := caches.get("prepared_statement_cache_size", 100)) != 0:
+        return "gap", (
+            f"asyncpg's cache is off and SQLAlchemy's is on (prepared_statement_cache_size is {size}): it "
+            "remembers the types of columns. After a migration has changed one, a connection reads wrong numbers "
+            "without an error."
+        )
     if found["names"] and found["isolation"] == "AUTOCOMMIT":
         return "gap", "With AUTOCOMMIT, named statements are prepared on one server connection and used on another."
     return "ok", "asyncpg keeps no prepared statements."

@@ -5,10 +5,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from course_lib._tables import marked_up
+from course_lib._tables import html_table, marked_up
 from course_lib.review.rules import Finding
 
 _ORDER = {"high": 0, "medium": 1, "low": 2}
+_HEADINGS = ("Rule", "Severity", "Observed")
 _WORDS = {"gap": "gap", "cannot_tell": "can't tell"}
 
 
@@ -148,22 +149,33 @@ class Report:
         lines += [f"\n{_md(note)}" for note in self.notes]
         return "\n".join(lines) + "\n"
 
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'><code>{one.rule.id}</code></td>"
-            f"<td style='text-align:left'>{one.rule.severity if one.outcome == 'gap' else _WORDS[one.outcome]}</td>"
-            f"<td style='text-align:left'>{marked_up(one.observed)}<br><b>Mend:</b> {marked_up(one.rule.mend)} "
-            f"<i>Lesson {one.rule.lesson[:2]}.</i></td></tr>"
+    def _cells(self) -> list[tuple[str, str, str, str]]:
+        """The table that a notebook shows: rule, severity, what was observed, and how to mend it."""
+        return [
+            (
+                one.rule.id,
+                one.rule.severity if one.outcome == "gap" else _WORDS[one.outcome],
+                one.observed,
+                f"{one.rule.mend} Lesson {one.rule.lesson[:2]}.",
+            )
             for one in (*self.gaps, *self.cannot_tell)
-        )
-        head = "".join(
-            f"<th scope='col' style='text-align:left'>{name}</th>" for name in ("Rule", "Severity", "Observed")
-        )
-        table = f"<table><tr>{head}</tr>{rows}</table>" if rows else ""
-        return f"<p><b>{html.escape(self.summary)}</b></p>{table}"
+        ]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (f"<code>{name}</code>", severity, f"{marked_up(observed)}<br><b>Mend:</b> {marked_up(mend)}")
+            for name, severity, observed, mend in self._cells()
+        ]
+        if not rows:
+            return f"<p><b>{html.escape(self.summary)}</b></p>"
+        return html_table(self.summary, _HEADINGS, rows)
 
     def __repr__(self) -> str:
-        return f"<Report, {self.summary}>"
+        lines = [self.summary]
+        for name, severity, observed, mend in self._cells():
+            told = (f"{_HEADINGS[0]}: {name}", f"{_HEADINGS[1]}: {severity}", f"{_HEADINGS[2]}: {observed}")
+            lines += ["; ".join(told), f"  Mend: {mend}"]
+        return "\n".join(lines)
 
 
 def _entry(one: Finding) -> dict[str, str]:

@@ -59,7 +59,7 @@ RULES: tuple[Rule, ...] = (
         "Every form of URL works",
         "high",
         "Hosts hand out `postgres://` and `?sslmode=require`; a URL that can't be used stops the service at its "
-        "first query after a deployment.",
+        "start, or at its first query.",
         "Convert the URL before it reaches the engine: "
         '`url = make_url(raw)`, then `url = url.set(drivername="postgresql+asyncpg")` '
         '("sqlite+aiosqlite" for SQLite), with `sslmode` in its query renamed to `ssl`.',
@@ -86,9 +86,10 @@ RULES: tuple[Rule, ...] = (
         "recycles",
         "Idle connections are replaced within 5 minutes",
         "medium",
-        "Firewalls and managed hosts drop connections that were idle for 5 minutes, often silently: the next query "
-        "waits for an answer that never comes, and a pre-ping waits just as long.",
-        "Write `create_async_engine(url, pool_recycle=240)`: seconds, below the 300 after which hosts close.",
+        "Many firewalls, load balancers and hosts drop connections after 4 to 6 idle minutes, often silently: the next "
+        "query waits for an answer that never comes, and a pre-ping waits just as long.",
+        "Write `create_async_engine(url, pool_recycle=240)`: seconds; an older connection is replaced at its next use. "
+        "Stay below the idle limit of your network and host.",
         "04_connection_pooling",
     ),
     Rule(
@@ -123,8 +124,8 @@ RULES: tuple[Rule, ...] = (
         "tls-kept",
         "TLS that is asked for is used",
         "high",
-        "Where TLS is dropped on the way, the password and all data cross the network in clear text, and nothing "
-        "shows it.",
+        "Where the mode is dropped, the driver encrypts only if the server offers it: whoever stands between can take "
+        "TLS away, read all queries and rows and ask for the password, and nothing shows it.",
         'Keep the mode of the URL: `if "sslmode" in query: query["ssl"] = query.pop("sslmode")`, since asyncpg\'s name '
         "for it is `ssl`.",
         "09_tls",
@@ -205,8 +206,8 @@ RULES: tuple[Rule, ...] = (
         "disposed",
         "The engine is disposed at the end",
         "medium",
-        "Connections stay open on the server after the application has ended its work: at each reload and deployment "
-        "the old ones count beside the new ones.",
+        "Connections stay open after the application has stopped, for as long as its process lives: in tests, and "
+        "wherever one process starts it again, the old ones count beside the new ones.",
         "Write `await engine.dispose()` in the `finally:` of the lifespan.",
         "11_creating_tables",
     ),
@@ -233,7 +234,8 @@ RULES: tuple[Rule, ...] = (
         "medium",
         "asyncpg keeps prepared statements on a connection that the pooler gives to others: queries fail, or return "
         "another client's rows without an error.",
-        'Write `connect_args={"statement_cache_size": 0}`.',
+        'Write `connect_args={"statement_cache_size": 0, "prepared_statement_cache_size": 0}`: the first is the cache '
+        "of asyncpg, the second that of SQLAlchemy.",
         "07_pgbouncer",
     ),
     Rule(
@@ -241,7 +243,7 @@ RULES: tuple[Rule, ...] = (
         "No password is printed or logged",
         "high",
         "Logs are kept for years and read by many: by people, by services, by whoever breaks in.",
-        "Print no URL, or print `make_url(url)`, which shows `***` in place of the password.",
+        "Print no URL. `make_url(url)` shows `***` in place of the password, but not of one behind the `?`.",
         "08_credentials",
     ),
 )

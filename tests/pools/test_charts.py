@@ -148,7 +148,7 @@ def test_a_notebook_gets_picture_alternative_and_words(monkeypatch: pytest.Monke
     """Does the stored output hold a PNG, the same words as its alternative, and is it plain JSON?"""
     chart = timeline_chart(result())
     data, metadata = chart.bundle()
-    assert set(data) == {"image/png", "text/plain"}
+    assert set(data) == {"image/png", "text/html", "text/plain"}
     assert metadata["image/png"]["alt"] == repr(chart) == f"A run. {chart.findings}"
     assert " ".join(data["text/plain"].split()) == repr(chart)
     assert max(len(line) for line in data["text/plain"].splitlines()) <= 90
@@ -156,7 +156,7 @@ def test_a_notebook_gets_picture_alternative_and_words(monkeypatch: pytest.Monke
     shown: list[dict[str, str]] = []
     monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
     chart._ipython_display_()
-    assert [list(each) for each in shown] == [["image/png", "text/plain"], ["text/html", "text/plain"]]
+    assert [list(each) for each in shown] == [["image/png", "text/html", "text/plain"], ["text/html", "text/plain"]]
     assert shown[1]["text/html"] == f"<p>{chart.findings}</p>"
     assert " ".join(shown[1]["text/plain"].split()) == chart.findings
 

@@ -63,7 +63,7 @@ def test_before_the_start_its_text_is_the_same_each_time_and_tells_no_secret() -
     assert first == second
     assert first["text/plain"] == (
         "Pool monitor: 2 connections + 1 overflow, 10 concurrent requests, each holds for 100 ms "
-        "and waits at most 1.0 s\nNot started."
+        "and waits at most 1.0 s\nSlots: not opened, not opened, not opened\nNot started."
     )
     assert first["text/html"].count("1px solid currentColor") == 2
     assert first["text/html"].count("1px dashed currentColor") == 1

@@ -59,7 +59,7 @@ def choose(deployment):
     return "pool"
 
 
-# %% wrong: forgets-session-state | Transaction mode gives it another one
+# %% wrong: forgets-session-state | Transaction mode may give it another one
 def choose(deployment):
     if deployment.lifetime < 60:
         return "pooler"

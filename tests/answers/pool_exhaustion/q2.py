@@ -783,3 +783,66 @@ class Order:
 
 
 order = Order()
+
+
+# %% wrong: misses-the-cancellation | cancelled in the middle
+# It sleeps between two statements, and nobody closes the session when it is cancelled there.
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    try:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        await asyncio.sleep(0.01)
+        if stock > 0:
+            await session.scalar(TAKE, {"id": item})
+            await session.commit()
+    except Exception:
+        await session.close()
+        raise
+    await session.close()
+    return stock > 0
+
+
+# %% right: the same sleep, and a close on every way out
+import asyncio
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+READ = text("select stock from item where id = :id for update")
+TAKE = text("update item set stock = stock - 1 where id = :id returning stock")
+
+
+def make_engine(url):
+    return create_async_engine(url, pool_size=2, max_overflow=0, pool_timeout=0.5)
+
+
+async def order(engine, item):
+    session = AsyncSession(engine)
+    try:
+        stock = await session.scalar(READ, {"id": item})
+        if stock is None:
+            raise LookupError(item)
+        await asyncio.sleep(0.01)
+        if stock > 0:
+            await session.scalar(TAKE, {"id": item})
+            await session.commit()
+    finally:
+        await session.close()
+    return stock > 0

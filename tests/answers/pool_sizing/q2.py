@@ -192,7 +192,7 @@ def smallest_pool(clients, arrival_rate, service_time, target_wait):
     return wait_sized(arrival_rate, service_time, target_wait, 97)
 
 
-# %% wrong: too-many | Fewer connections do: 5 keep
+# %% wrong: too-many | Fewer connections do: with 5
 import math
 
 
@@ -226,3 +226,19 @@ def smallest_pool(clients, arrival_rate, service_time, target_wait):
     while p95(arrival_rate, service_time, size) > target_wait:
         size += 1
     return size
+
+
+# %% wrong: too-few | With 1 connection the p95 wait is 3.
+from course_lib.pools.sizing import smallest_pool as wait_sized
+
+
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    return wait_sized(arrival_rate, service_time, target_wait, 94)
+
+
+# %% wrong: too-many | Fewer connections do: with 1 the p95 wait is 0 ms
+from course_lib.pools.sizing import smallest_pool as wait_sized
+
+
+def smallest_pool(clients, arrival_rate, service_time, target_wait):
+    return wait_sized(arrival_rate, service_time, target_wait, 96)
