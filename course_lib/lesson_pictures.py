@@ -20,7 +20,7 @@ from course_lib.pictures import Notebook, PictureError, find_chromium, running_b
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 _VIEW: ViewportSize = {"width": 1100, "height": 4000}  # as tall as JupyterLab draws without trouble
-_PATIENCE = 300_000  # milliseconds, for all cells of a lesson
+_PATIENCE = 900_000  # milliseconds, for all cells of a lesson; the machine may be slow and busy
 _SETTLED = 500  # milliseconds: what a new theme or a scrolled page still draws
 _ALL_RAN = """
 () => {

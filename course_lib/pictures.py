@@ -201,9 +201,7 @@ def find_chromium() -> str:
     """Return where the system's Chromium is, or raise PictureError with what to do."""
     if path := next(filter(None, map(shutil.which, _BROWSERS)), None):
         return path
-    raise PictureError(
-        "No Chromium was found. Install your system's package `chromium`, and run `make pictures` again."
-    )
+    raise PictureError("No Chromium was found. Install your system's package `chromium`, and try again.")
 
 
 @contextmanager

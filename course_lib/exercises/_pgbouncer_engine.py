@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
 from course_lib.exercises._pgbouncer_lab import lab_with_pooler, pooler
+from course_lib.exercises._pgbouncer_watch import direct
 from course_lib.exercises.core import Case, NotYet, ask, using_answer
+from course_lib.exercises.lab import Lab
 from course_lib.pools.processes import UNFINISHED, JobCounts, run_in_processes
 from course_lib.servers import PgBouncer
 
@@ -99,6 +101,33 @@ async def judge_engine(make_engine: Any) -> None:
                 "and were tried again. With the right setting none fails.",
                 misconception="tries-again",
             )
+        await _judge_migration(await make(), box)
+
+
+async def _judge_migration(engine: AsyncEngine, box: Lab) -> None:
+    """Is a column read right after a migration has changed its type, by a connection that has read it before?"""
+
+    async def read() -> Any:
+        async with using_answer("reading a table with your engine"), engine.connect() as connection:
+            return await connection.scalar(text("select number from invoice"))
+
+    async with direct(box.url) as shop:
+        await shop.execute("create table invoice as select 7::bigint as number")
+        try:
+            for _ in range(2):
+                await read()
+            await shop.execute("alter table invoice alter number type double precision")
+            number = await read()
+        finally:
+            await engine.dispose()
+    if number != 7:
+        raise NotYet(
+            "All jobs got their rows. Then a migration made a column a `double precision`, and your engine went on "
+            "reading a `bigint`, without an error: SQLAlchemy has a cache of its own, which remembers the types of "
+            "columns. Set `prepared_statement_cache_size` to 0 too.",
+            misconception="remembers-types",
+            case=Case("the number 7, after the migration", "7.0", repr(number)),
+        )
 
 
 def _expect_target(parameters: dict[str, Any], url: URL, session_url: URL) -> None:

@@ -19,6 +19,7 @@ from course_lib.exercises.asking import ask
 from course_lib.exercises.cleanup import cleaned_up, put_back
 from course_lib.exercises.feedback import Panel
 from course_lib.exercises.in_kernel import prepare_kernel
+from course_lib.exercises.lab import full_disk
 from course_lib.exercises.limits import Exited, TimeUp, run_limited
 from course_lib.exercises.originals import after_replacing, put_back_originals
 from course_lib.exercises.starters import untouched
@@ -35,6 +36,7 @@ from course_lib.exercises.verdicts import (
     calling,
     last_call,
     using_answer,
+    verdict_within,
 )
 from course_lib.lessons import cell_source
 from course_lib.servers import ServerError
@@ -237,7 +239,7 @@ class Exercise:
         return Outcome(self.id, "correct", f"{solved}\n\n{remark}" if remark else solved)
 
     def _failed(self, error: BaseException) -> Outcome:
-        verdict = _verdict_within(error)
+        verdict = verdict_within(error)
         if isinstance(verdict, NotYet):
             return Outcome(self.id, "not_yet", verdict.message, verdict.misconception, verdict.case)
         if isinstance(verdict, NotAttempted):
@@ -250,8 +252,11 @@ class Exercise:
         if has_learner_frame(error):
             general = "Your code raised an exception. The last line says what happened, those above it say where."
             return Outcome(self.id, "error", advice(error) or general, traceback=learner_traceback(error))
-        if isinstance(error, ServerError):
-            return Outcome(self.id, "checker_error", f"The check needs a real server, and could not have one. {error}")
+        missing = error if isinstance(error, ServerError) else full_disk()
+        if missing is not None:
+            return Outcome(
+                self.id, "checker_error", f"The check needs a real server, and could not have one. {missing}"
+            )
         return Outcome(
             self.id,
             "checker_error",
@@ -287,14 +292,3 @@ def exercise(
         return Exercise(id, title=title, check=check, hints=hints, seconds=seconds)
 
     return decorate
-
-
-def _verdict_within(error: BaseException) -> NotYet | NotAttempted | None:
-    """The verdict that a task group wrapped, if there is one."""
-    if isinstance(error, NotYet | NotAttempted):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            if found := _verdict_within(each):
-                return found
-    return None

@@ -23,6 +23,42 @@ def prepare_kernel() -> None:
     if shell is not None:
         shell.set_custom_exc((NameError,), _show)  # type: ignore[no-untyped-call]
         _wake_for_signals()
+        if _Stop.events is not shell.events:
+            _Stop.events = shell.events
+            stop = _Stop(shell)
+            shell.events.register("pre_run_cell", stop.remember)
+            shell.events.register("post_run_cell", stop.end)
+
+
+class _Stop:
+    """Ends what a stopped cell had started: a demo's own tasks would wait on in the kernel."""
+
+    events: Any = None
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._before: set[asyncio.Task[Any]] | None = None  # None: in the cell that imports the course
+
+    def remember(self, *_: object) -> None:
+        self._before = _tasks()
+
+    def end(self, result: Any) -> None:
+        # A cell that waits is cancelled; in one that blocks the interruption is raised.
+        error = getattr(result, "error_in_exec", None)
+        stopped = result is None or isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+        if not stopped or self._before is None:
+            return
+        for task in _tasks() - self._before:
+            frame = getattr(task.get_coro(), "cr_frame", None)
+            if frame is not None and frame.f_globals is self._shell.user_ns:  # what the notebook defines, not Jupyter's
+                task.cancel()
+
+
+def _tasks() -> set[asyncio.Task[Any]]:
+    try:
+        return asyncio.all_tasks()
+    except RuntimeError:  # no event loop runs
+        return set()
 
 
 def _wake_for_signals() -> None:

@@ -4,14 +4,18 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 from sqlalchemy import URL
 
 from course_lib.exercises.limits import clock_stopped
 from course_lib.servers import PostgresServer, ServerError
+from course_lib.servers._diagnosis import disk_full_error
 
 _server: PostgresServer | None = None
+# Where the servers of this process have their folders, once there was one.
+_servers: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,13 @@ async def lab() -> AsyncIterator[Lab]:
         await server.drop_database(name)
 
 
+def full_disk() -> ServerError | None:
+    """The error for a disk that filled up under the running server, whose own words a check does not see; or None."""
+    return disk_full_error("", None, _servers) if _servers is not None else None
+
+
 async def _shared_server() -> PostgresServer:
-    global _server
+    global _server, _servers
     if _server is not None:
         try:
             _ = _server.port
@@ -76,6 +85,7 @@ async def _shared_server() -> PostgresServer:
             _server = None
     if _server is None:
         _server = await PostgresServer.start()
+        _servers = _server.data_folder.parent
     return _server
 
 

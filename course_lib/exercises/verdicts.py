@@ -182,3 +182,14 @@ class NotCorrect(AssertionError):
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the lines of our own code that led here help nobody."""
         return [str(self)]
+
+
+def verdict_within(error: BaseException) -> NotYet | NotAttempted | None:
+    """The verdict that a task group wrapped, if there is one."""
+    if isinstance(error, NotYet | NotAttempted):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            if found := verdict_within(each):
+                return found
+    return None

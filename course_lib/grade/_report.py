@@ -10,6 +10,7 @@ from typing import Any
 
 from course_lib.grade._marking import Result
 from course_lib.grade._results import as_csv, as_json, as_junit, slug, write_whole
+from course_lib.grade._submissions import shown
 
 WORDS = {
     "correct": "correct",
@@ -133,7 +134,9 @@ def _bars(labels: Sequence[str], series: Sequence[tuple[str, Sequence[int]]], un
     for index, (name, values) in enumerate(series):
         places = [place + index * width for place in range(len(labels))]
         axes.barh(places, values, height=width, label=name, color=("#1a5fb4", "#e5a50a")[index])
-    axes.set_yticks([place + (len(series) - 1) * width / 2 for place in range(len(labels))], labels)
+    # A dollar sign begins a formula there.
+    shown_labels = [shown(label).replace("$", r"\$") for label in labels]
+    axes.set_yticks([place + (len(series) - 1) * width / 2 for place in range(len(labels))], shown_labels)
     axes.invert_yaxis()
     axes.set_xlabel(unit)
     axes.xaxis.get_major_locator().set_params(integer=True)

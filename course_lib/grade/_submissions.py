@@ -79,7 +79,7 @@ def shown(name: str) -> str:
     """A file's name as text that every file can hold: names are bytes, and some are no text."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for character in name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        for character in name.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     )
 
 

@@ -141,7 +141,7 @@ def test_each_check_cell_alone(here: Place) -> None:
                 kernel.run("get_ipython().reset(new_session=False)")
                 result = kernel.run(source)
                 assert result.error.startswith("NameError"), (name, source, result)
-                assert "course_lib" not in result.traceback, (name, result.traceback)
+                assert "course_lib/" not in result.traceback, (name, result.traceback)
                 assert "Run the cells above this one" in result.traceback, (name, result.traceback)
                 tried += 1
     assert tried >= 40

@@ -48,9 +48,7 @@ def sleeps_and_goes_on(here: Place, seconds: float) -> None:
         assert kernel.run(f"{START}\n{SERVER}\n{ASK}").text.strip() == "42"
         asleep(kernel, seconds)
         assert kernel.value(ASK) == "42"
-        message = kernel.begin(
-            'async with engine.connect() as c:\n    print((await c.execute(text("select 7 from pg_sleep(1)"))).scalar())'
-        )
+        message = kernel.begin(ASK.replace("select 42", "select 7 from pg_sleep(1)"))
         time.sleep(0.3)
         asleep(kernel, seconds)
         result = kernel.finish(message)
@@ -93,7 +91,7 @@ if os.geteuid() == 0 and sys.platform == "linux":
         """A server, a verdict and a work file on a full disk: each says what to do, and all is well with room again."""
         with (
             disk(here.folder / "tmp", 120),
-            disk(here.folder / "home", 4),
+            disk(here.folder / "home", 120),
             disk(here.folder / "work", 4),
             Kernel(here) as kernel,
         ):
@@ -111,8 +109,8 @@ if os.geteuid() == 0 and sys.platform == "linux":
             assert refused.error.startswith("DiskFullError"), refused
             assert "Free some room, or set COURSE_HOME" in refused.error
             refused = kernel.run('work_file("notes.md", "text" * 4000)')
-            assert refused.status == "error" and "course_lib/work.py" not in refused.error, refused
-            assert "No space left" in refused.error or "full" in refused.error, refused.error
+            assert refused.status == "error", refused
+            assert "no space left on device" in refused.error, refused.error
             for path in fill:
                 path.unlink()
             assert "Correct" in solved(kernel)

@@ -120,15 +120,14 @@ class Class:
         (folder / released.name).write_bytes(released.read_bytes())
         write_answers(folder / released.name, answers)
 
-    def points(self, learner: str, lesson: str) -> dict[str, float]:
-        """Return a learner's points in a lesson, by exercise."""
+    def points(self, learner: str, lesson: str) -> dict[str, float | None]:
+        """Return a learner's points in a lesson, by exercise; None where nbgrader leaves it to the instructor."""
         from nbgrader.api import Gradebook
 
         with Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}") as book:
             grades = book.find_submission_notebook(lesson, lesson, learner).grades
-            assert not any(grade.needs_manual_grade for grade in grades)
-            found = {grade.name.removeprefix("check-").replace("-", "."): float(grade.score) for grade in grades}
-        return dict(sorted(found.items()))
+            found = {grade.name: None if grade.needs_manual_grade else float(grade.score) for grade in grades}
+        return {name.removeprefix("check-").replace("-", "."): score for name, score in sorted(found.items())}
 
     def exported(self, lesson: str) -> dict[str, tuple[float, float]]:
         """Return each learner's score in a lesson and the highest possible one, as `nbgrader export` wrote them."""

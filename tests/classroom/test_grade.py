@@ -76,7 +76,7 @@ def test_a_class_from_submissions_to_pages(tmp_path: Path) -> None:
     ]
     grades = json.loads((output / "grades.json").read_text(encoding="utf-8"))
     assert [each["points"] for each in grades["submissions"]] == [3, 0, 0]
-    suites = ElementTree.parse(output / "junit.xml").getroot()  # noqa: S314 - written just now
+    suites = ElementTree.parse(output / "junit.xml").getroot()
     assert [suite.get("failures") for suite in suites] == ["0", "0", "3"]
     pages = sorted((output / "feedback").iterdir())
     assert len(pages) == 3
@@ -87,7 +87,6 @@ def test_a_class_from_submissions_to_pages(tmp_path: Path) -> None:
     assert [heading.get_text() for heading in report("h2")] == ["Points", "Attempts by exercise", "Learners"]
     assert all(len(picture["alt"]) > 20 for picture in report("img"))
     assert all((output / str(link["href"])).is_file() for link in report("a"))
-    assert not list((Path(os.environ.get("TMPDIR", "/tmp"))).glob("course-grade-*/answer-*"))  # noqa: S108
 
 
 def test_misuse_is_told_apart(tmp_path: Path) -> None:
@@ -107,9 +106,10 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     output = tmp_path / "out"
     command = [*COURSE, "grade", str(folder), "--output", str(output), "--workers", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300  # a busy machine
         while not list((output / "results").glob("*.json")) and time.monotonic() < deadline:
             time.sleep(0.05)
+        assert list((output / "results").glob("*.json"))
         graders = list(graders_of(process.pid))
         assert graders
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
@@ -150,7 +150,7 @@ def test_nothing_in_a_page_or_table_is_run(tmp_path: Path) -> None:
         assert "default-src 'none'" in text
     with (tmp_path / "grades.csv").open(newline="", encoding="utf-8") as file:
         assert not any(cell.startswith("=") for row in csv.reader(file) for cell in row)
-    ElementTree.parse(tmp_path / "junit.xml")  # noqa: S314 - written just now
+    ElementTree.parse(tmp_path / "junit.xml")
 
 
 def test_every_exercise_is_found_with_its_points() -> None:
@@ -186,7 +186,8 @@ def test_the_answer_bank_is_not_refused() -> None:
 
 def test_a_cell_tells_what_it_defines_and_uses() -> None:
     """Names of functions, comprehensions and loops are their own; a name used before it is defined comes from above."""
-    source = "import re\nx = [a for a in b]\nu = u.v()\ndef f(p):\n    return p + later + q\nlater = 1\nfor i in r:\n    i\nn += 1"
+    source = "import re\nx = [a for a in b]\nu = u.v()\ndef f(p):\n    return p + later + q\nlater = 1\n"
+    source += "for i in r:\n    i\nn += 1"
     cell = make_cell(0, source)
     assert cell.binds == {"re", "x", "u", "f", "later", "i", "n"}
     assert cell.uses == {"b", "u", "q", "r", "n"}

@@ -202,7 +202,7 @@ def test_an_accident_costs_its_own_exercise(released: Class) -> None:
         config.write_text(before)
     for name, (identity, _) in endless.items():
         assert released.points(name, lesson.name) == {each: float(each != identity) for each in right}
-    assert released.points("without-a-check", lesson.name) == {first: 1.0, second: 0.0}
+    assert released.points("without-a-check", lesson.name) == {first: 1.0, second: None}
 
 
 @pytest.mark.classroom

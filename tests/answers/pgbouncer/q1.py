@@ -1,11 +1,41 @@
-# %% right: asyncpg's cache off, and a pool of a chosen size
+# %% right: both caches off, and a pool of a chosen size
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
 def make_engine(url, session_url):
-    return create_async_engine(
-        url, pool_size=3, max_overflow=2, pool_pre_ping=True, connect_args={"statement_cache_size": 0}
-    )
+    caches = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+    return create_async_engine(url, pool_size=3, max_overflow=2, pool_pre_ping=True, connect_args=caches)
+
+
+# %% right: asyncpg's cache off, and no pool whose connections could remember types
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+
+def make_engine(url, session_url):
+    return create_async_engine(url, poolclass=NullPool, connect_args={"statement_cache_size": 0})
+
+
+# %% wrong: remembers-types | remembers the types of columns
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, session_url):
+    return create_async_engine(url, connect_args={"statement_cache_size": 0})
+
+
+# %% wrong: remembers-types | prepared_statement_cache_size
+import asyncpg
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def make_engine(url, session_url):
+    async def connect():
+        return await asyncpg.connect(
+            url.set(drivername="postgresql").render_as_string(hide_password=False), statement_cache_size=0
+        )
+
+    return create_async_engine(url, pool_pre_ping=True, async_creator=connect)
 
 
 # %% right: unique names, both caches off and NullPool
@@ -40,6 +70,7 @@ async def make_engine(pooler, other):
 # %% right: a connection function of its own
 import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 
 def make_engine(url, session_url):
@@ -48,7 +79,7 @@ def make_engine(url, session_url):
             url.set(drivername="postgresql").render_as_string(hide_password=False), statement_cache_size=0
         )
 
-    return create_async_engine(url, async_creator=connect)
+    return create_async_engine(url, async_creator=connect, poolclass=NullPool)
 
 
 # %% right: both caches off and empty names
@@ -69,7 +100,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 @cache
 def make_engine(url, session_url):
-    return create_async_engine(url, connect_args={"statement_cache_size": 0})
+    return create_async_engine(url, connect_args={"statement_cache_size": 0, "prepared_statement_cache_size": 0})
 
 
 # %% wrong: nullpool-only | The pool is not the cause
@@ -216,17 +247,18 @@ def make_engine(url, session_url):
     engine = create_async_engine(url)
     @event.listens_for(engine.sync_engine, "do_connect")
     def f(dialect, rec, args, params):
-        params["statement_cache_size"] = 0
+        params["statement_cache_size"] = params["prepared_statement_cache_size"] = 0
     return engine
 
 
 # %% right: a connection function, and a URL without a host
 import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 def make_engine(url, session_url):
     async def connect():
         return await asyncpg.connect(host=url.host, port=url.port, user=url.username, password=url.password, database=url.database, statement_cache_size=0)
-    return create_async_engine("postgresql+asyncpg://", async_creator=connect)
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
 
 
 # %% right: names of its own, and SQLAlchemy's cache off
