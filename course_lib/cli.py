@@ -145,7 +145,7 @@ def lab(
         int | None, typer.Option(min=1, max=65535, help="The port; by default a free one from 8888 on.")
     ] = None,
 ) -> None:
-    """Open the lessons in JupyterLab, on this machine only. Ctrl-C ends it.
+    """Open the lessons in JupyterLab, on this machine only. Ctrl-C, twice, ends it.
 
     Further arguments go to JupyterLab.
     """
@@ -160,6 +160,8 @@ def lab(
     options = {
         "--ServerApp.root_dir": str(root),
         "--ServerApp.ip": "127.0.0.1",
+        # It would end its log with a list of twenty language servers that nobody needs here.
+        "--LanguageServerManager.autodetect": "False",
     }
     if (root / "notebooks" / _FIRST).is_file():
         options["--LabApp.default_url"] = f"/lab/tree/notebooks/{_FIRST}"
@@ -171,7 +173,7 @@ def lab(
         command.append("--allow-root")
     if not browser or not _has_browser():
         command.append("--no-browser")
-        typer.echo("Open the address that JupyterLab prints below in a browser. Ctrl-C here ends it.")
+        typer.echo("Open the address that JupyterLab prints in a moment in a browser. Ctrl-C, twice, ends it.")
     # Its settings switch off JupyterLab's questions about news and updates, for this run only.
     paths = [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     # A terminal inside JupyterLab finds `course` without activating anything.

@@ -4,6 +4,7 @@ All cells are run first. `python -m course_lib.lesson_pictures FOLDER` takes all
 """
 
 import io
+import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -102,8 +103,12 @@ def main(
     wrong = [name for name in names or [] if not any(name in (each.name, each.name[:2]) for each in known)]
     if wrong:
         raise typer.BadParameter(f"There is no lesson {wrong[0]!r}. Lessons: {', '.join(each.name for each in known)}.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was started ends too
     try:
         made = take_lessons(folder, chosen, tell=lambda line: typer.echo(line, err=True))
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. The pictures that were taken are kept.", err=True)
+        raise typer.Exit(130) from None
     except (PictureError, PlaywrightError, AssertionError, OSError) as error:
         typer.echo(str(error).partition("Aria snapshot")[0], err=True)  # that is the whole page, in hundreds of lines
         raise typer.Exit(1) from None

@@ -180,7 +180,7 @@ class TrialHub:
             f"c.ConfigurableHTTPProxy.api_url = {proxy!r}\n"
             f"c.ConfigurableHTTPProxy.command = [{proxy_program()!r}]\n"
             "c.JupyterHub.authenticator_class = 'shared-password'\n"
-            f"c.Authenticator.allowed_users = {({account.name for account in self.accounts})!r}\n"
+            f"c.Authenticator.allowed_users = { ({account.name for account in self.accounts})!r}\n"
             f"c.SharedPasswordAuthenticator.user_password = {self.password!r}\n",
             encoding="utf-8",
         )

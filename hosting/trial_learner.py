@@ -67,8 +67,7 @@ class Learner:
 
     async def _start_server(self) -> None:
         (await self.ask("POST", f"/hub/api/users/{self.account.name}/server")).raise_for_status()
-        while not (await self.ask("GET", f"/hub/api/users/{self.account.name}")).json()["server"]:
-            await asyncio.sleep(0.5)
+        await self._until_servers(1)
 
     async def ask(self, method: str, path: str, **how: Any) -> httpx.Response:
         """Send a request with this learner's token, and without the cookies of the login."""
@@ -81,8 +80,12 @@ class Learner:
         base = f"/user/{self.account.name}/api/kernels"
         made = await self.ask("POST", base, json={"name": "python3", "path": "notebooks"})
         made.raise_for_status()
-        address = f"{self._hub.url.replace('http', 'ws', 1)}{base}/{made.json()['id']}/channels?session_id={self._session}"
-        request = HTTPRequest(address, headers={"Authorization": f"token {self.token}"}, request_timeout=600)
+        address = f"{self._hub.url.replace('http', 'ws', 1)}{base}/{made.json()['id']}/channels"
+        request = HTTPRequest(
+            f"{address}?session_id={self._session}",
+            headers={"Authorization": f"token {self.token}"},
+            request_timeout=600,
+        )
         self._socket = await websocket_connect(request, max_message_size=100 * 2**20)
 
     async def run(self, code: str, *, seconds: float = 600) -> Output:
@@ -108,7 +111,9 @@ class Learner:
             text = await self._socket.read_message()
             if text is None:
                 raise CellFailed("The connection to the kernel was closed.")
-            said = json.loads(text if isinstance(text, str) else text[int.from_bytes(text[4:8], "big") :].split(b"\0")[0])
+            said = json.loads(
+                text if isinstance(text, str) else text[int.from_bytes(text[4:8], "big") :].split(b"\0")[0]
+            )
             if said["parent_header"].get("msg_id") != number:
                 continue
             what, inside = said["msg_type"], said["content"]
@@ -128,10 +133,17 @@ class Learner:
 
     async def stop_server(self) -> None:
         """Stop this learner's server, as the button in the Hub's control panel does."""
-        path = f"/hub/api/users/{self.account.name}"
-        (await self.ask("DELETE", f"{path}/server")).raise_for_status()
-        while (await self.ask("GET", path)).json()["servers"]:
-            await asyncio.sleep(0.2)
+        (await self.ask("DELETE", f"/hub/api/users/{self.account.name}/server")).raise_for_status()
+        await self._until_servers(0)
+
+    async def _until_servers(self, number: int) -> None:
+        """Wait until the Hub says that this learner has so many servers at work: one that starts has no address yet."""
+        while True:
+            answer = await self.ask("GET", f"/hub/api/users/{self.account.name}")
+            servers = answer.raise_for_status().json()["servers"].values()
+            if len(servers) == number and all(server["ready"] for server in servers):
+                return
+            await asyncio.sleep(0.5)
 
     async def logout(self) -> None:
         """Log out with the cookies of the login; the Hub then stops this learner's server."""

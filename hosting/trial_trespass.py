@@ -110,9 +110,18 @@ async def trespass(intruder: Learner, owner: Learner) -> tuple[dict[str, bool], 
     await asyncio.gather(intruder.run(_SERVER), owner.run(_SERVER))
     own = await intruder.run("print(_mine.url.username, _mine.url.password)")
     user, password = own.printed.split()
-    words = [(user, password), (user, ""), (user, user), ("postgres", password), ("postgres", "postgres"), ("postgres", "")]
+    words = [
+        (user, password),
+        (user, ""),
+        (user, user),
+        ("postgres", password),
+        ("postgres", "postgres"),
+        ("postgres", ""),
+    ]
     # The owner's kernel has something to say while the intruder listens.
-    talking = asyncio.create_task(owner.run("import asyncio\nfor _ in range(60):\n    print(0)\n    await asyncio.sleep(0.5)"))
+    talking = asyncio.create_task(
+        owner.run("import asyncio\nfor _ in range(60):\n    print(0)\n    await asyncio.sleep(0.5)")
+    )
     source = _TRIES.format(words=words, both=[_facts(owner), _facts(intruder)])
     said = await intruder.run(source, seconds=300)
     try:

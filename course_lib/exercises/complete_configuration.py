@@ -80,6 +80,8 @@ async def q1(database_file: Any) -> str:
     find_postgres()  # without a server there is nothing to be observed: that is said, and is not the learner's fault
     with clock_stopped():  # the review has time limits of its own
         report = await review(path)
+        if any(each.outcome == "cannot_tell" and each.rule.id in _PARTS for each in report.findings):
+            report = await review(path)  # on a busy machine a server may have been late
     return _judge(report, show_work(path))
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from kernels import Kernel, Place, code_cells, lesson_names, running, wait_until
 
@@ -36,10 +37,12 @@ def asleep(kernel: Kernel, seconds: float) -> None:
     """Stop the kernel and all its children for so long, as a laptop does that sleeps."""
     processes = [kernel.process, *kernel.family()]
     for process in processes:
-        process.send_signal(signal.SIGSTOP)
+        with contextlib.suppress(psutil.Error):  # a backend may end meanwhile
+            process.send_signal(signal.SIGSTOP)
     time.sleep(seconds)
     for process in reversed(processes):
-        process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(signal.SIGCONT)
 
 
 def sleeps_and_goes_on(here: Place, seconds: float) -> None:

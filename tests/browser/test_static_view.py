@@ -167,3 +167,12 @@ def test_picture_outputs_say_what_they_show(path: Path) -> None:
         assert " ".join(words(plain)).endswith(" ".join(words(below))), where
         with Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))) as picture:
             assert picture.width >= 600, where
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[-13:], ids=lambda path: path.stem)
+def test_each_stored_solution_is_correct(path: Path) -> None:
+    """Was each solution found right when the outputs were stored? A build on a busy machine may say "Not yet"."""
+    checks = [cell for cell in read(path).cells if cell.metadata.get("role") == "check"]
+    shown = [output for cell in checks for output in cell.outputs if "data" in output]
+    said = [output.data["text/plain"].partition("\n")[0] for output in shown]
+    assert said == ["✔ Correct"] * len(checks)
