@@ -35,17 +35,13 @@ lab: $(VENV)/.base ## Open the first lesson in JupyterLab (sets up what it needs
 update: $(VENV)/.base ## Get the newest version of the course, with your answers kept
 	@$(BIN)/course update $(ARGS)
 
-# What takes minutes: the markers in pyproject.toml.
-LONG := every_lesson or slow_day or classroom
-
 test: $(VENV)/.dev ## Run every check of the course (sets up what it needs)
 	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 -n auto --maxprocesses=4 --dist loadfile \
-	  --no-loadscope-reorder -m "not ($(LONG))" \
-	  $(or $(ARGS),tests solutions notebooks)
+	  --no-loadscope-reorder $(or $(ARGS),tests solutions notebooks)
 
 test-long: $(VENV)/.dev ## Run what `make test` leaves out: every lesson in a browser, bad days, whole classes
-	@$(BIN)/python -m pytest -p no:nbval -n auto --maxprocesses=4 --dist loadfile -m "$(LONG)" \
-	  $(or $(ARGS),tests)
+	@$(BIN)/python -m pytest -p no:nbval -n auto --maxprocesses=4 --dist loadfile \
+	  -m "every_lesson or slow_day or classroom" $(or $(ARGS),tests)
 
 notebooks: $(VENV)/.dev ## Rebuild solutions/ and notebooks/ from lessons/
 	@$(BIN)/python -m course_lib.build $(ARGS)

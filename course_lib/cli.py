@@ -149,12 +149,14 @@ def lab(
 
     Further arguments go to JupyterLab.
     """
+    from course_lib import folders
     from course_lib.lessons import course_root
 
     # An option given twice is an error to JupyterLab: what the learner gave counts.
     given = {argument.split("=")[0] for argument in context.args}
     if given & {"--ip", "--ServerApp.ip", "--LabApp.ip"}:
         _fail("`course lab` listens on this machine only. To listen elsewhere, run `python -m jupyterlab`.", code=2)
+    environment = {**os.environ, **folders.for_jupyter()}
     root = course_root()
     os.chdir(root)
     options = {
@@ -175,10 +177,10 @@ def lab(
         command.append("--no-browser")
         typer.echo("Open the address that JupyterLab prints in a moment in a browser. Ctrl-C, twice, ends it.")
     # Its settings switch off JupyterLab's questions about news and updates, for this run only.
-    paths = [str(Path(__file__).with_name("jupyter")), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    paths = [str(Path(__file__).with_name("jupyter")), *filter(None, [environment.get("JUPYTER_CONFIG_PATH")])]
     # A terminal inside JupyterLab finds `course` without activating anything.
-    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    _become(command + context.args, {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(paths), "PATH": programs})
+    programs = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+    _become(command + context.args, environment | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths), "PATH": programs})
 
 
 def _has_browser() -> bool:

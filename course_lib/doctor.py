@@ -261,8 +261,8 @@ async def _server() -> Finding:
         seconds = time.perf_counter() - began
     except Exception as error:  # whatever it is, a finding that says so helps more than a traceback
         fix = (
-            "Read the error in full with `course doctor`. If it speaks of a folder or an account, set COURSE_HOME to a "
-            "folder on a local disk that you can write to"
+            "In a terminal, `course doctor` shows the error in full. If it speaks of a folder or an account, set "
+            "COURSE_HOME to a folder on a local disk that you can write to"
         )
         seen = f"it could not be started and asked ({type(error).__name__})"
         return Finding(name, "missing", seen, fix, str(error))

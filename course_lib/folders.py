@@ -22,3 +22,34 @@ def cache_folder() -> Path:
     """The folder for what can be made again: ``COURSE_HOME/cache`` where it is set, else the user's cache folder."""
     home = _home()
     return home / "cache" if home else Path(platformdirs.user_cache_dir(NAME, appauthor=False))
+
+
+def for_jupyter() -> dict[str, str]:
+    """The variables that lead what Jupyter writes to ``COURSE_HOME``, where the user's home can't be written.
+
+    Returns:
+        Names and values; none where the usual folders can be written.
+
+    Raises:
+        OSError: they can't be written, and ``COURSE_HOME`` is not set or can't be written either.
+    """
+    from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
+
+    usual = [Path(each) for each in (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir())]
+    if all(_can_write(each) for each in usual):
+        return {}
+    home = _home()
+    if home is None or not _can_write(home):
+        blocked = next(each for each in usual if not _can_write(each))
+        raise OSError(
+            f"JupyterLab can't write to {blocked}. Set COURSE_HOME to a folder that you can write to, then try again."
+        )
+    names = ["JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR"]
+    good = {name for name in names if name in os.environ and _can_write(Path(os.environ[name]))}
+    return {name: str(home / "jupyter" / name.lower()) for name in names if name not in good}
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether the folder, or the one it would have to be made in, can be written."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

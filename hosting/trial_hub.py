@@ -1,6 +1,7 @@
 """A JupyterHub on loopback with accounts made for it: hosting/jupyterhub_config.py under trial."""
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import secrets
@@ -56,6 +57,8 @@ def what_is_missing() -> str | None:
     """Return why there can be no trial on this machine and what to do, or None."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "The trial makes an account for each learner, so it needs Linux and root."
+    if importlib.util.find_spec("jupyterhub") is None:
+        return 'JupyterHub is missing: pip install -e ".[hub]", in the course\'s folder.'
     if proxy_program() is None:
         return f"{PROXY} is missing. With Node.js 20 or newer: npm install --no-save {PROXY}@5, in the course's folder."
     return None
@@ -150,6 +153,8 @@ class TrialHub:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "TrialHub":
+        if reason := what_is_missing():
+            raise RuntimeError(reason)
         with contextlib.ExitStack() as stack:
             self._folder = Path(tempfile.mkdtemp(prefix="hub-"))
             stack.callback(shutil.rmtree, self._folder)
@@ -158,12 +163,18 @@ class TrialHub:
             homes.mkdir(mode=0o711)
             self._own.mkdir(mode=0o700)
             self.accounts = stack.enter_context(accounts(self._learners, homes))
-            stack.callback(self._stop, self._start())
+            self._hub = self._start()
+            stack.callback(self._stop, self._hub)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *details: object) -> None:
         self._stack.close()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the Hub's process and all below it: its proxy, and the learners' servers."""
+        hub = psutil.Process(self._hub.pid)
+        return [hub, *hub.children(recursive=True)]
 
     def log(self) -> str:
         """Return what the Hub, its proxy and the learners' servers have said."""
@@ -204,7 +215,7 @@ class TrialHub:
                 if httpx.get(f"{self.url}/hub/api/", trust_env=False).status_code == 200:
                     return
             time.sleep(0.2)
-        raise RuntimeError(f"The Hub did not start in {START_SECONDS:.0f} s. It said:\n{self.log()[-3000:]}")
+        raise RuntimeError(f"The Hub ended, or did not start in {START_SECONDS:.0f} s. It said:\n{self.log()[-3000:]}")
 
     @staticmethod
     def _stop(hub: "subprocess.Popen[bytes]") -> None:

@@ -156,8 +156,8 @@ async def until_gone(account: Account, *, seconds: float = 60) -> list[str]:
     """Wait for the end of everything that runs for a learner; return what is left after that time."""
     left: list[str] = []
     for _ in range(int(seconds * 4)):
-        names = [process.name() for process in account.processes()]
-        left = [*names, *(f"port {port}" for port in account.ports()), *(path.name for path in account.servers())]
+        running = [f"process {process.pid}" for process in account.processes()]
+        left = [*running, *(f"port {port}" for port in account.ports()), *(path.name for path in account.servers())]
         if not left:
             break
         await asyncio.sleep(0.25)

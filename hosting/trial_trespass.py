@@ -11,7 +11,7 @@ _TRIES = """
 import asyncio, glob, json, os, asyncpg, httpx, zmq, zmq.asyncio
 async def _attempt(call):
     try:
-        return bool(await asyncio.wait_for(call, 10))
+        return bool(await asyncio.wait_for(call, 20))
     except Exception:
         return False
 async def _files(home):
@@ -24,57 +24,62 @@ async def _changed(home):
 async def _keys(home):
     return [open(path).read() for path in glob.glob(home + "/.jupyter-run/kernel-*.json")]
 async def _environment(pids):
-    return [open(f"/proc/{pid}/environ").read() for pid in pids]
-async def _signal(pids):
-    return [os.kill(pid, 0) for pid in pids]
+    return any([await _attempt(_text(f"/proc/{pid}/environ")) for pid in pids])
+async def _text(path):
+    return open(path).read()
+async def _signals(pids):
+    return any([await _attempt(_signal(pid)) for pid in pids])
+async def _signal(pid):
+    os.kill(pid, 0)
+    return True
 async def _database(ports):
-    for port in ports:
-        for user, password in {words}:
-            try:
-                connection = await asyncpg.connect(
-                    host="127.0.0.1", port=port, user=user, password=password, database="postgres", ssl=False, timeout=2
-                )
-            except Exception:
-                continue
-            await connection.close()
-            return True
+    return any(await asyncio.gather(*(_attempt(_login(port, *each)) for port in ports for each in words)))
+async def _login(port, user, password):
+    connection = await asyncpg.connect(
+        host="127.0.0.1", port=port, user=user, password=password, database=database, ssl=False, timeout=8
+    )
+    await connection.close()
+    return True
 async def _jupyter(ports, name):
-    async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
-        for port in ports:
-            headers = {{"Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"]}}
-            try:
-                answer = await client.get(f"http://127.0.0.1:{{port}}/user/{{name}}/api/contents", headers=headers)
-            except Exception:
-                continue
-            if answer.status_code == 200:
-                return True
+    return any(await asyncio.gather(*(_attempt(_contents(port, name)) for port in ports)))
+async def _contents(port, name):
+    headers = {"Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"]}
+    async with httpx.AsyncClient(trust_env=False, timeout=8) as client:
+        return (await client.get(f"http://127.0.0.1:{port}/user/{name}/api/contents", headers=headers)).is_success
 async def _overheard(ports):
     context = zmq.asyncio.Context()
     socket = context.socket(zmq.SUB)
     socket.subscribe(b"")
     for port in ports:
-        socket.connect(f"tcp://127.0.0.1:{{port}}")
+        socket.connect(f"tcp://127.0.0.1:{port}")
     try:
         return await asyncio.wait_for(socket.recv_multipart(), 4)
     finally:
         context.destroy(linger=0)
 async def _tries(who):
-    return {{
+    return {
+        "listen to the kernel over TCP": await _attempt(_overheard(who["ports"])),
         "list the home folder": await _attempt(_files(who["home"])),
         "read a notebook": await _attempt(_notebook(who["home"])),
         "open a notebook to write": await _attempt(_changed(who["home"])),
         "read the kernel's keys": await _attempt(_keys(who["home"])),
         "read the processes' environment": await _attempt(_environment(who["pids"])),
-        "signal the processes": await _attempt(_signal(who["pids"])),
+        "signal the processes": await _attempt(_signals(who["pids"])),
         "log in to PostgreSQL": await _attempt(_database(who["ports"])),
         "use the Jupyter server's port": await _attempt(_jupyter(who["ports"], who["name"])),
-        "listen to the kernel over TCP": await _attempt(_overheard(who["ports"])),
-    }}
-print(json.dumps([await _tries(who) for who in {both}]))
+    }
+print(json.dumps([await _tries(who) for who in both]))
 """
 _SERVER = """
 from course_lib.servers import PostgresServer
 _mine = await PostgresServer.start(tls=False)
+"""
+# The owner's kernel says something while the intruder listens.
+_TALK = """
+import asyncio
+for _ in range(30):
+    print(0)
+    await asyncio.sleep(0.5)
 """
 # Nobody gets through here, not even to one's own: the kernel talks through files.
 CLOSED_TO_ALL = {"listen to the kernel over TCP"}
@@ -108,8 +113,8 @@ async def trespass(intruder: Learner, owner: Learner) -> tuple[dict[str, bool], 
         CellFailed: the tries could not be made.
     """
     await asyncio.gather(intruder.run(_SERVER), owner.run(_SERVER))
-    own = await intruder.run("print(_mine.url.username, _mine.url.password)")
-    user, password = own.printed.split()
+    own = await intruder.run("print(_mine.url.username, _mine.url.password, _mine.url.database)")
+    user, password, database = own.printed.split()
     words = [
         (user, password),
         (user, ""),
@@ -118,15 +123,14 @@ async def trespass(intruder: Learner, owner: Learner) -> tuple[dict[str, bool], 
         ("postgres", "postgres"),
         ("postgres", ""),
     ]
-    # The owner's kernel has something to say while the intruder listens.
-    talking = asyncio.create_task(
-        owner.run("import asyncio\nfor _ in range(60):\n    print(0)\n    await asyncio.sleep(0.5)")
-    )
-    source = _TRIES.format(words=words, both=[_facts(owner), _facts(intruder)])
-    said = await intruder.run(source, seconds=300)
+    source = f"words, database = {words!r}, {database!r}\nboth = {[_facts(owner), _facts(intruder)]!r}\n{_TRIES}"
+    talking = asyncio.create_task(owner.run(_TALK))
     try:
-        other, mine = json.loads(said.printed)
-    except ValueError:
+        said = await intruder.run(source)
+        # What others send to a kernel's ports it may complain about before.
+        other, mine = json.loads(said.printed.splitlines()[-1])
+    except (IndexError, ValueError):
         raise CellFailed(f"The tries printed {said.printed[:200]!r}.") from None
-    await talking
+    finally:
+        await talking
     return other | await _through_the_hub(intruder, owner), mine | await _through_the_hub(intruder, intruder)

@@ -86,9 +86,7 @@ def _refusing(stop: Callable[[], None]) -> Callable[[], None]:
     @functools.wraps(stop)
     def refused() -> None:
         if watch.get() is not None:
-            raise RuntimeError(
-                "this event loop runs the notebook itself: leave out loop.stop()"
-            )
+            raise RuntimeError("this event loop runs the notebook itself: leave out loop.stop()")
         stop()
 
     return refused
@@ -102,10 +100,15 @@ def _leave(status: int) -> NoReturn:
 
 def _end_forks(before: set[psutil.Process]) -> None:
     """End children that are copies of this process: programs that the answer started have another command line."""
-    me = psutil.Process()
-    for child in set(me.children()) - before:
-        with contextlib.suppress(psutil.Error):
-            if child.cmdline() == me.cmdline():
+    with contextlib.suppress(psutil.Error):
+        me = psutil.Process()
+        for child in set(me.children()) - before:
+            _end_fork(child, me.cmdline())
+
+
+def _end_fork(child: psutil.Process, command: list[str]) -> None:
+    with contextlib.suppress(psutil.Error):
+        if child.cmdline() == me.cmdline():
                 child.kill()
                 child.wait(1)
 
@@ -136,7 +139,9 @@ def kept_here(loop: asyncio.AbstractEventLoop) -> Iterator[Watch]:
 def _note_fork() -> None:
     mine = watch.get()
     if mine is not None and mine.before is None:
-        mine.before = set(psutil.Process().children())
+        # A grader's process can live in a namespace of its own, and not find itself in /proc. Its forks end with that.
+        with contextlib.suppress(psutil.Error):
+            mine.before = set(psutil.Process().children())
 
 
 def _note_child() -> None:

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from course_lib.exercises.core import Exercise
 from course_lib.exercises.tracebacks import learner_traceback
-from course_lib.grade._integrity import MARK, Fingerprint, Refused, learner_builtins, make_hook
+from course_lib.grade._integrity import MARK, Fingerprint, GuardedImport, Refused, learner_builtins, make_hook
 
 _RESULT = 3  # the descriptor
 _LONGEST = 20_000  # characters of feedback
@@ -30,6 +30,7 @@ def grade(
     job: dict[str, Any],
     exercise: Exercise,
     fingerprint: Fingerprint,
+    imports: GuardedImport,
     token: str,
     prepare: Callable[[], None],
     out_of_memory: Callable[[], None],
@@ -40,6 +41,7 @@ def grade(
         job: "cells" to run, "takes" as names that the check takes, "imports" that the lesson's own cells use.
         exercise: the exercise.
         fingerprint: taken before anything of the submission ran.
+        imports: what guards `importlib.import_module`.
         token: stands before the verdict.
         prepare: connects this process with its servers.
         out_of_memory: tells the supervisor that the memory ran out.
@@ -64,6 +66,7 @@ def grade(
     fingerprint.accept(("_begin", "review", "find_postgres", "find_pgbouncer", "ask_console"))
     namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": learner_builtins(job["imports"], refuse)}
     roots = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")} | {"<frozen"})
+    imports.begin(job["imports"], refuse)
     sys.addaudithook(make_hook(refuse, roots))
     sys.argv = [""]
     logging.lastResort = None

@@ -2,16 +2,16 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from course_lib.grade._messages import receive, send
 from course_lib.lessons import course_root
 from course_lib.servers.binaries import find_postgres
+from course_lib.servers.scratch import ScratchFolder
 
 _START = """
 import sys
@@ -43,8 +43,11 @@ class Grader:
                 "`course grade` runs other people's code, and only Linux can confine it. Use Linux or WSL."
             )
         find_postgres()
-        self._scratch = Path(tempfile.mkdtemp(prefix="course-grade-"))
-        self._scratch.chmod(0o711)
+        # It goes with a killed worker too.
+        self._folder = ScratchFolder(prefix="course-grade-")
+        self._scratch = Path(self._folder.name)
+        for folder in (self._scratch, self._scratch.parent):
+            folder.chmod(0o711)
         self._log = (self._scratch / "log").open("w+b")
         root = course_root().resolve()
         package = Path(__file__).resolve().parents[1]
@@ -65,9 +68,6 @@ class Grader:
             },
             start_new_session=True,
         )
-        from course_lib.grade._zygote import receive, send
-
-        self._send, self._receive = send, receive
         readable = [str(package), str(root / "notebooks")]
         try:
             ready = self._ask({"scratch": str(self._scratch), "readable": readable, "memory": memory})
@@ -91,8 +91,8 @@ class Grader:
 
     def _ask(self, message: dict[str, Any]) -> Any:
         try:
-            self._send(self._process.stdin, message)
-            answer = self._receive(self._process.stdout)
+            send(self._process.stdin, message)
+            answer = receive(self._process.stdout)
         except (OSError, ValueError) as error:
             raise GraderError(f"The grading process ended ({error}). {self._said()}") from None
         if answer is None:
@@ -118,7 +118,7 @@ class Grader:
             self._process.kill()
             self._process.wait()
         self._log.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._folder.cleanup()
 
     def __enter__(self) -> Self:
         return self

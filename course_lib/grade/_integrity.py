@@ -1,11 +1,15 @@
 """Whether what a check stands on is still what it was before the answer ran, and what an answer runs with."""
 
 import builtins
+import functools
+import importlib
+import importlib.util
 import operator
 import sys
 import threading
 import types
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from course_lib.grade._refusals import NAMES, refused_import
@@ -98,6 +102,41 @@ class Fingerprint:
         return None
 
 
+class GuardedImport:
+    """Stands in for `importlib.import_module`: an answer gets from it what it could import by a statement.
+
+    It looks at the module's name, however that came about. Libraries take what they like, but not the standard library:
+    through its threads and callbacks an answer could call it.
+    """
+
+    def __init__(self) -> None:
+        self._allowed: Collection[str] = ()
+        self._refuse: Callable[[str], None] | None = None
+        real, frame_of = importlib.import_module, sys._getframe
+        plain: Callable[[Any], str] = str.__str__  # a subclass could show another text here than there
+        library = tuple(path for path in sys.path if path.endswith(("site-packages", "dist-packages")))
+        trusted = (*library, str(Path(__file__).parents[1]))
+
+        @functools.wraps(real)
+        def import_module(name: str, package: str | None = None) -> types.ModuleType:
+            refuse = self._refuse
+            if refuse is None or frame_of(1).f_code.co_filename.startswith(trusted):
+                return real(name, package)
+            name = plain(name)
+            whole = importlib.util.resolve_name(name, plain(package)) if package is not None else name
+            why = refused_import(whole, None, self._allowed)
+            if why is not None:
+                refuse(why)
+            return real(whole)
+
+        importlib.import_module = import_module
+        del import_module.__wrapped__
+
+    def begin(self, allowed: Collection[str], refuse: Callable[[str], None]) -> None:
+        """Guard from now on; for the arguments see `learner_builtins`."""
+        self._allowed, self._refuse = allowed, refuse
+
+
 class _Builtins(dict[str, Any]):
     """Python's builtins as they are at each use, checks replace some of them for a while, but for a few."""
 
@@ -119,7 +158,8 @@ def learner_builtins(allowed: Collection[str], refuse: Callable[[str], None]) ->
     missing = object()
 
     def guarded_import(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
-        why = refused_import(str(name), [str(each) for each in fromlist] if fromlist else None, allowed)
+        name = str.__str__(name)
+        why = refused_import(name, [str(each) for each in fromlist] if fromlist else None, allowed)
         if why is not None:
             refuse(why)
         return real_import(name, globals, locals, fromlist, level)

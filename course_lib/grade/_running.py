@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -155,21 +157,31 @@ def _client(scheduler: str | None, workers: int | None, work: int) -> Iterator[A
                     _end(client)
             return
         count = workers or min(os.cpu_count() or 1, work)
-        with (
-            LocalCluster(
+        with _without_interrupts():
+            cluster = LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,
                 host="127.0.0.1",
                 dashboard_address=None,
                 memory_limit=0,
                 silence_logs=50,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+            )
+        with cluster, Client(cluster) as client:
             try:
                 yield client
             finally:
                 _end(client)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """What starts in this block never gets Ctrl-C of the terminal: this process gets it, and ends them in order."""
+    resource_tracker.ensure_running()  # multiprocessing starts it with the first process, and lets SIGINT through then
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(client: Any) -> None:

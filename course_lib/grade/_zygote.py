@@ -7,8 +7,6 @@ the submissions, since a database's superuser can read what its server can.
 
 import asyncio
 import contextlib
-import ctypes
-import fcntl
 import gc
 import importlib
 import json
@@ -19,20 +17,20 @@ import secrets
 import select
 import shutil
 import signal
-import socket
 import struct
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from course_lib import _sandbox_linux, _sandbox_program, _sandbox_supervisor, sandbox
+from course_lib import _sandbox_supervisor, sandbox
+from course_lib.grade._isolation import confine_files, leave_network, take_short_addresses
+from course_lib.grade._messages import receive, send
 
-_NETWORK, _USERS = 0x40000000, 0x10000000  # CLONE_NEWNET and CLONE_NEWUSER (linux/sched.h)
 _MOST_REQUESTS = 50_000
 _LONGEST_REQUEST = 1 << 20
-_WRITABLE_SYSTEM = ("/dev/null", "/dev/shm", "/proc")  # noqa: S108 - what PostgreSQL and the supervisor write
-_READABLE_SYSTEM = ("/etc/passwd", "/etc/group", "/etc/login.defs", "/proc", "/sys", "/dev")
+# Python programs that an answer starts run the `sitecustomize` there.
+_SITE = Path(__file__).with_name("_site")
 
 
 def main() -> None:
@@ -42,6 +40,8 @@ def main() -> None:
     os.dup2(2, 1)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
+    # A local cluster's processes are started with it blocked; an answer may want it.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     settings = receive(jobs)
     assert settings is not None
     zygote = None
@@ -53,33 +53,6 @@ def main() -> None:
     finally:
         if zygote is not None:
             zygote.close()
-
-
-def receive(file: Any) -> Any:
-    """The next message; None when there is no more."""
-    head = _exactly(file, 4)
-    if head is None:
-        return None
-    data = _exactly(file, struct.unpack("=I", head)[0])
-    return None if data is None else json.loads(data)
-
-
-def send(file: Any, message: Any) -> None:
-    """Write a message."""
-    data = json.dumps(message).encode()
-    data = struct.pack("=I", len(data)) + data
-    while data:
-        data = data[file.write(data) :]
-
-
-def _exactly(file: Any, size: int) -> bytes | None:
-    data = b""
-    while len(data) < size:
-        more = file.read(size - len(data))
-        if not more:
-            return None
-        data += more
-    return data
 
 
 class Zygote:
@@ -101,9 +74,12 @@ class Zygote:
 
         self._ground = find_ground(tls=False)
         self._pooler = find_pgbouncer()
-        self.layers = [*self._leave_network(), *self._confine()]
+        take_short_addresses()
+        files = confine_files(self._ground, [*self._libraries, *self._readable], self._scratch)
+        self.layers = [*leave_network(), *files]
         self._broker = Broker(self._scratch)
         self._broker.warm_up()
+        self._import = _integrity.GuardedImport()
         self._fingerprint = _integrity.Fingerprint()
         gc.collect()
         gc.freeze()  # a collection in a fork would touch, and so copy, all of this process's memory
@@ -111,38 +87,6 @@ class Zygote:
     def close(self) -> None:
         """End the servers."""
         self._broker.close()
-
-    def _leave_network(self) -> list[str]:
-        """A network of this process's own, with nothing but loopback in it; none where the system refuses."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        user, group, is_root = os.geteuid(), os.getegid(), os.geteuid() == 0
-        if libc.unshare(_NETWORK | (0 if is_root else _USERS)) != 0:
-            return []
-        if not is_root:
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
-            # SIOCGIFFLAGS and SIOCSIFFLAGS (netdevice(7)): set IFF_UP.
-            request = struct.pack("16sh22x", b"lo", 0)
-            flags = struct.unpack("16sh22x", fcntl.ioctl(plain, 0x8913, request))[1]
-            fcntl.ioctl(plain, 0x8914, struct.pack("16sh22x", b"lo", flags | 1))
-        return ["network"]
-
-    def _confine(self) -> list[str]:
-        if not _sandbox_linux.landlock_version():
-            return []
-        rules = _sandbox_linux.Landlock(None)
-        own = [sys.prefix, sys.base_prefix, *self._libraries, *self._readable, str(self._ground.binaries.folder.parent)]
-        if self._ground.binaries.icu_data:
-            own.append(str(self._ground.binaries.icu_data))
-        rules.allow(Path(path) for path in (*_sandbox_program._SYSTEM, *_READABLE_SYSTEM, *own))
-        rules.allow((Path(path) for path in (*_WRITABLE_SYSTEM, self._scratch, self._ground.base)), write=True)
-        # Python looks for course_lib by the names in the folder above it. What the files there hold stays closed.
-        rules.allow([Path(_sandbox_program.__file__).parents[1]], names_only=True)
-        _sandbox_linux.forbid_new_privileges()
-        rules.enforce()
-        return ["worker's files"]
 
     def grade(self, job: dict[str, Any]) -> dict[str, Any]:
         """Grade one exercise in a fork."""
@@ -170,7 +114,8 @@ class Zygote:
             "ports": None,
             "environment": sandbox._environment()
             | {"HOME": str(folder), "TMPDIR": str(folder), "COURSE_HOME": str(folder / "course")}
-            | {"COURSE_WORK": str(folder / "work"), "PYTHONDONTWRITEBYTECODE": "1"},
+            | {"COURSE_WORK": str(folder / "work"), "PYTHONDONTWRITEBYTECODE": "1"}
+            | {"PYTHONPATH": str(_SITE)},
             "seconds": float(job["seconds"]),
             "memory": self._memory,
             "output": 1 << 20,
@@ -204,7 +149,7 @@ class Zygote:
 
                 def run(out_of_memory: Any) -> None:
                     exercise = self.exercises[job["exercise"]]
-                    self._child.grade(job, exercise, self._fingerprint, token, prepare, out_of_memory)
+                    self._child.grade(job, exercise, self._fingerprint, self._import, token, prepare, out_of_memory)
 
                 _sandbox_supervisor.supervise(configuration, run, (ends["question"][1], ends["answer"][0]))
             finally:

@@ -13,6 +13,7 @@ from course_lib.servers.binaries import PgBouncerBinary, PostgresBinaries, find_
 from course_lib.servers.faults import FaultProxy, ProxyCounters
 from course_lib.servers.pgbouncer import PgBouncer
 from course_lib.servers.postgres import PostgresServer
+from course_lib.servers.scratch import ScratchFolder
 
 __all__ = [
     "DiskFullError",
@@ -25,6 +26,7 @@ __all__ = [
     "PostgresBinaries",
     "PostgresServer",
     "ProxyCounters",
+    "ScratchFolder",
     "ServerCrashedError",
     "ServerError",
     "SettingError",

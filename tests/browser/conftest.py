@@ -20,11 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the mark of the long test, so that it can be chosen: `pytest -m every_lesson tests/browser`."""
-    config.addinivalue_line("markers", "every_lesson: each lesson in a real browser; takes minutes")
-
-
 def find_chromium() -> str | None:
     """Where Chromium is on this machine, or None."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -110,6 +110,7 @@ def test_a_released_lesson_is_the_lesson(released: Class, lesson: Lesson) -> Non
     assert locked == [f"check-{identity.replace('.', '-')}" for identity in lesson.exercises]
 
 
+@pytest.mark.classroom
 def test_from_release_to_grades(released: Class) -> None:
     """Do the commands of the page lead from a released lesson to feedback and grades that are right?"""
     lesson = next(lesson for lesson in LESSONS if lesson.name == PAGE_LESSON)
