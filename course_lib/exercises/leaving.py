@@ -108,9 +108,9 @@ def _end_forks(before: set[psutil.Process]) -> None:
 
 def _end_fork(child: psutil.Process, command: list[str]) -> None:
     with contextlib.suppress(psutil.Error):
-        if child.cmdline() == me.cmdline():
-                child.kill()
-                child.wait(1)
+        if child.cmdline() == command:
+            child.kill()
+            child.wait(1)
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ select (select count(*) from pg_database
      + (select count(*) from pg_prepared_xacts)
 """
 _END_ALL = "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename <> $1"
-_PASSWORD = "select rolpassword from pg_authid where rolname = $1"
+_VERIFIER = "select rolpassword from pg_authid where rolname = $1"
 _PATIENCE = 10.0  # seconds for the look at a server
 
 
@@ -117,7 +117,7 @@ class Broker:
         server: PostgresServer = await PostgresServer.start(tls=tls or False, **options)
         admin = await _admin(server)
         try:
-            self._verifiers[id(server)] = str(await admin.fetchval(_PASSWORD, LEARNER))
+            self._verifiers[id(server)] = str(await admin.fetchval(_VERIFIER, LEARNER))
         finally:
             await admin.close()
         return server

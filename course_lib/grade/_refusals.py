@@ -52,8 +52,10 @@ def refused_import(name: str, wanted: Collection[str] | None, allowed: Collectio
     Args:
         name: the module.
         wanted: the names taken from it; None where the module itself is bound.
-        allowed: what the lesson's own cells import from the exercises, as "module:name".
+        allowed: what the lesson's own cells import from the course itself, as "module:name".
     """
+    if wanted and all(f"{name}:{each}" in allowed for each in wanted):
+        return None
     parts = name.split(".")
     for end in range(1, len(parts) + 1):
         if ".".join(parts[:end]) in MODULES:
@@ -73,9 +75,9 @@ def refused_import(name: str, wanted: Collection[str] | None, allowed: Collectio
 
 
 def exercise_imports(source: str) -> Iterator[str]:
-    """What a lesson's cell imports from the exercises, as "module:name"."""
+    """What a lesson's cell imports from the course itself, as "module:name"."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_EXERCISES):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("course_lib."):
             yield from (f"{node.module}:{each.name}" for each in node.names)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 import psutil
 import pytest
 from bs4 import BeautifulSoup
+from nbgrader_class import Class, page_blocks
 
 from course_lib.grade import Mark, Result, course_version, write_all
 from course_lib.grade._integrity import Fingerprint
@@ -87,6 +89,29 @@ def test_a_class_from_submissions_to_pages(tmp_path: Path) -> None:
     assert [heading.get_text() for heading in report("h2")] == ["Points", "Attempts by exercise", "Learners"]
     assert all(len(picture["alt"]) > 20 for picture in report("img"))
     assert all((output / str(link["href"])).is_file() for link in report("a"))
+
+
+def test_the_pages_commands(tmp_path: Path) -> None:
+    """What INSTRUCTORS.md says about this command, from what nbgrader collected to grades."""
+    made = Class(tmp_path)
+    collected = made.folder / "submitted" / "anna b" / LESSON
+    collected.mkdir(parents=True)
+    (collected / f"{LESSON}.ipynb").write_bytes((ROOT / "solutions" / f"{LESSON}.ipynb").read_bytes())
+    plain, again, dask = page_blocks("Grading with `course grade`")
+    said = made.run(plain, lesson=LESSON)
+    assert "1 submissions graded." in said
+    assert {path.name for path in (made.folder / "grades").iterdir()} >= {
+        "grades.csv", "grades.json", "junit.xml", "feedback", "report.html",
+    }  # fmt: skip
+    assert json.loads((made.folder / "grades" / "grades.json").read_text())["submissions"][0]["points"] == 3
+    assert "had been graded before" in made.run(plain, lesson=LESSON)
+    # The scheduler is there as soon as it says so; the page leaves that to the reader's eyes.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    stops = "trap 'kill $(jobs -p); wait' EXIT\n"
+    said = made.run(stops + dask.replace("8786", port).replace("--output grades", "--output elsewhere"))
+    assert "1 submissions graded." in said
+    assert "1 submissions graded." in made.run(again)
 
 
 def test_misuse_is_told_apart(tmp_path: Path) -> None:

@@ -106,6 +106,9 @@ def test_a_killed_worker_costs_nothing(tmp_path: Path) -> None:
         for lesson in ("02_url_conversion", "06_pool_sizing"):
             data = (course_root() / "solutions" / f"{lesson}.ipynb").read_bytes()
             (folder / f"learner-{number:02}" / f"{lesson}.ipynb").write_bytes(data)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    scratch.chmod(0o755)
     file = tmp_path / "scheduler.json"
     dask = [
         sys.executable,
@@ -138,6 +141,7 @@ def test_a_killed_worker_costs_nothing(tmp_path: Path) -> None:
                 subprocess.Popen(
                     [*worker, address, "--name", name, "--no-nanny", "--local-directory", str(tmp_path / name)],
                     stderr=subprocess.DEVNULL,
+                    env=os.environ | {"TMPDIR": str(scratch)},
                 )
             )
         command = [*COURSE, "grade", str(folder), "--output", str(output), "--scheduler", address, "--json"]
@@ -147,6 +151,7 @@ def test_a_killed_worker_costs_nothing(tmp_path: Path) -> None:
                 time.sleep(0.05)
             victim = started[-1]
             graders = psutil.Process(victim.pid).children(recursive=True)
+            assert list(scratch.glob("course-grade-*"))
             os.kill(victim.pid, signal.SIGKILL)
             said, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
@@ -160,4 +165,8 @@ def test_a_killed_worker_costs_nothing(tmp_path: Path) -> None:
     assert len({each["learner"] for each in results}) == len(results) == 12
     psutil.wait_procs(graders, timeout=20)
     assert not any(each.is_running() for each in graders)
+    deadline = time.monotonic() + 20
+    while list(scratch.glob("course-grade-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not list(scratch.glob("course-grade-*"))
     assert re.search(r"learner-11,06_pool_sizing,06\.3,1,1,correct", (output / "grades.csv").read_text())

@@ -129,6 +129,12 @@ HOSTILE = {
     "asks for sys.modules through another": f"import logging\nlogging.sys.modules\n{WRONG}",
     "imports under a made-up name": f"m = __import__('g' + 'c')\n{WRONG}",
     "imports a made-up name": f"import importlib\nimportlib.import_module('g' + 'c')\n{WRONG}",
+    "imports the checks' core by a made-up name": "import importlib\n"
+    f"importlib.import_module('course_lib.exerc' + 'ises.core')\n{WRONG}",
+    "lets a thread import the checks' core": "import importlib\nfrom concurrent.futures import ThreadPoolExecutor\n"
+    "core = ThreadPoolExecutor().submit(importlib.import_module, 'course_lib.exerc' + 'ises.core').result()\n"
+    f"core.Exercise._judge = None\n{RIGHT}",
+    "asks an imported sys for its modules": f"import importlib\ns = importlib.import_module('sys')\ns.modules\n{RIGHT}",
     "asks for globals under a made-up name": f"import asyncio\ngetattr(asyncio.wait, '__glo' + 'bals__')\n{WRONG}",
     "walks frames": f"import sys\ndef mask_url(url):\n    return sys._getframe(1).f_locals\n{WRONG}",
     "walks frames with inspect": "import inspect\ndef mask_url(url):\n    return inspect.currentframe().f_back",
