@@ -63,8 +63,8 @@ class ByFileOrExercise(LoadFileScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores: most tests wait, for a server, a time limit, a browser."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers more than there are cores: most tests wait, for a server, a time limit, a browser."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(optionalhook=True)
