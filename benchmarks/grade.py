@@ -1,11 +1,12 @@
 """How fast a class is graded: `course grade` beside nbgrader and otter-grader, on the same submissions in one run.
 
-    python benchmarks/grade.py [--submissions 30] [--others 8]
+    python benchmarks/grade.py [--submissions 30] [--others 3]
 
 Each submission has lessons 01 to 03: solved, untouched, or with wrong answers of the answer bank. The other two grade
-the first of them, as many as `--others` says, since they take minutes: throughput is submissions per minute. The floor
-is a plain process that runs the answers' cells and their checks, one after the other, confined by nothing. otter gets
-notebooks without the check cells, which it would run a second time.
+the first of them, as many as `--others` says, since they are slow. Throughput is submissions per minute; theirs is
+scaled from those few. The floor is a plain process that runs the answers' cells and their checks, one after the other,
+confined by nothing. otter gets notebooks without the check cells, which it would run a second time. The killed worker
+has a part in grading the first 12.
 """
 
 import asyncio
@@ -249,7 +250,7 @@ def run_killed(folder: Path, place: Path) -> dict[str, Any]:
 
 def main(
     submissions: Annotated[int, typer.Option(min=6, help="How many submissions the class has.")] = 30,
-    others: Annotated[int, typer.Option(min=0, help="How many of them nbgrader and otter-grader grade.")] = 8,
+    others: Annotated[int, typer.Option(min=0, help="How many of them nbgrader and otter-grader grade.")] = 3,
     kill: Annotated[bool, typer.Option(help="Also kill one of two workers in the middle.")] = True,
 ) -> None:
     """Measure, and print submissions per minute and their ratios."""
@@ -278,13 +279,20 @@ def main(
             cells = (str(count), f"{seconds:.1f}", f"{count / seconds * 60:.1f}", f"{points:g}", f"{ratio:.2f}")
             table.add_row(what, *cells)
         Console().print(table)
+        if 0 < others < submissions:
+            print(f"nbgrader and otter graded {others} of {submissions}: their speed and ratio are scaled from these.")
         print(f"1 to 2 workers, with the start of the command: {one / two:.2f} times as fast")
         print(f"Memory of a worker's grading process with its servers (PSS): {max(memory.values(), default=0):.0f} MB")
         if kill:
-            after = run_killed(folder, place / "killed")
+            few, count = place / "few", min(submissions, 12)
+            for learner in sorted(folder.iterdir())[:count]:
+                shutil.copytree(learner, few / learner.name)
+            grades = json.loads((place / "two" / "grades.json").read_text(encoding="utf-8"))["submissions"]
+            without = sum(each["points"] for each in grades if (few / each["learner"]).is_dir())
+            after = run_killed(few, place / "killed")
             print(
                 f"One of two workers killed: {after['graded_now']} of {after['submissions']} graded, "
-                f"{after['points']:g} points (without: {said['points']:g}), failed: {len(after['failed'])}"
+                f"{after['points']:g} points (without: {without:g}), failed: {len(after['failed'])}"
             )
 
 

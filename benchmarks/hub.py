@@ -1,10 +1,12 @@
 """A class at once on a real JupyterHub: each learner runs lesson 05 with a PostgreSQL of their own. Linux, as root.
 
-    python benchmarks/hub.py [--learners 3] [--no-footprint]
+    python benchmarks/hub.py [--learners 3] [--pause 0] [--no-tries] [--no-footprint]
 
 hosting/jupyterhub_config.py runs on loopback, with an account made for each learner and removed at the end. Each
 logs in, runs all cells of the lesson's solution through the proxy, and then tries to reach the next learner's files,
 processes, servers and kernel. Half of them log out, the others stop their server, and what is left is looked for.
+Without a pause all run the same cell at the same moment, which no class does; with one, each waits before a cell for a
+random time of that mean, as readers do.
 
 Memory is PSS, the proportional set size: a page that several processes share counts a part for each, so that the sum
 over all is what the machine needs. CPU is what the learner's processes, and those that they have waited for, spent.
@@ -15,6 +17,7 @@ SQLAlchemy, each started fresh and alone.
 import asyncio
 import contextlib
 import os
+import random
 import statistics
 import sys
 import time
@@ -104,10 +107,11 @@ async def _watch(reports: dict[Account, Report]) -> None:
         await asyncio.sleep(5)
 
 
-async def _lesson(learner: Learner, report: Report, cells: list[str]) -> None:
+async def _lesson(learner: Learner, report: Report, cells: list[str], pause: float) -> None:
     began, before = time.perf_counter(), await asyncio.to_thread(_cpu, learner.account)
     await learner.start_kernel()
     for number, source in enumerate(cells, 1):
+        await asyncio.sleep(random.uniform(0, 2 * pause))
         try:
             output = await learner.run(source)
         except CellFailed as failure:
@@ -144,7 +148,9 @@ async def _leave(learner: Learner, report: Report, log_out: bool) -> None:
     report.gone_seconds = time.perf_counter() - began
 
 
-async def _class(hub: TrialHub, tell: Callable[[str], None]) -> tuple[dict[Account, Report], float]:
+async def _class(
+    hub: TrialHub, pause: float, tries: bool, tell: Callable[[str], None]
+) -> tuple[dict[Account, Report], float]:
     cells = solution_cells(nbformat.read(ROOT / "solutions" / f"{LESSON}.ipynb", as_version=4).cells)
     reports = {account: Report() for account in hub.accounts}
     async with contextlib.AsyncExitStack() as stack:
@@ -154,10 +160,10 @@ async def _class(hub: TrialHub, tell: Callable[[str], None]) -> tuple[dict[Accou
         started = time.perf_counter() - began
         tell(f"{len(learners)} servers up after {started:.0f} s; load {os.getloadavg()[0]:.1f}")
         watch = asyncio.create_task(_watch(reports))
-        await asyncio.gather(*(_lesson(learner, reports[learner.account], cells) for learner in learners))
+        await asyncio.gather(*(_lesson(learner, reports[learner.account], cells, pause) for learner in learners))
         watch.cancel()
         tell(f"lesson done; load {os.getloadavg()[0]:.1f}")
-        if len(learners) > 1:
+        if tries and len(learners) > 1:
             await _trespass(learners, reports)
             tell("neighbours tried")
         leaving = (_leave(each, reports[each.account], number % 2 == 0) for number, each in enumerate(learners))
@@ -165,7 +171,7 @@ async def _class(hub: TrialHub, tell: Callable[[str], None]) -> tuple[dict[Accou
     return reports, started
 
 
-def _print_class(reports: dict[Account, Report], cells: int, started: float, console: Console) -> None:
+def _print_class(reports: dict[Account, Report], cells: int, started: float, tries: bool, console: Console) -> None:
     seen = list(reports.values())
     table = Table(title=f"{len(seen)} learners at once, lesson {LESSON[:2]}, {os.cpu_count()} cores")
     for heading in ("", "least", "median", "most"):
@@ -190,7 +196,7 @@ def _print_class(reports: dict[Account, Report], cells: int, started: float, con
             console.print(f"  learner {number}, {failure}", markup=False)
         if each.correct != EXERCISES:
             console.print(f"  learner {number}: {each.correct} exercises correct")
-    for what in ("reached", "not_reached", "left"):
+    for what in (*(("reached", "not_reached") if tries else ()), "left"):
         found = Counter(one for each in seen for one in getattr(each, what))
         said = {"reached": "Another's, reached", "not_reached": "One's own, not reached", "left": "Left behind"}[what]
         console.print(f"{said}: {dict(found) or 'nothing'}")
@@ -225,6 +231,8 @@ def _print_footprint(console: Console) -> None:
 
 def main(
     learners: Annotated[int, typer.Option(min=0, help="How many at once; 0 for the footprint alone.")] = 3,
+    pause: Annotated[float, typer.Option(min=0, help="Mean pause of a learner before each cell, in seconds.")] = 0.0,
+    tries: Annotated[bool, typer.Option(help="Also let each learner try to reach the next one.")] = True,
     footprint: Annotated[bool, typer.Option(help="Also measure what a kernel and its servers weigh.")] = True,
 ) -> None:
     """Run a class on a JupyterHub and print what it took."""
@@ -237,8 +245,8 @@ def main(
     if learners:
         cells = len(solution_cells(nbformat.read(ROOT / "solutions" / f"{LESSON}.ipynb", as_version=4).cells))
         with TrialHub(learners) as hub:
-            reports, started = asyncio.run(_class(hub, lambda line: console.print(line, style="dim")))
-        _print_class(reports, cells, started, console)
+            reports, started = asyncio.run(_class(hub, pause, tries, lambda line: console.print(line, style="dim")))
+        _print_class(reports, cells, started, tries, console)
 
 
 if __name__ == "__main__":

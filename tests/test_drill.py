@@ -15,7 +15,6 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,8 +69,7 @@ def proxy_threads() -> int:
 @pytest.fixture(autouse=True)
 def no_folder_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Folders that a drill makes are in this test's own, and gone at the end."""
-    make = partial(tempfile.TemporaryDirectory, dir=tmp_path)
-    monkeypatch.setattr("course_lib._drill_process.tempfile.TemporaryDirectory", make)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield
     assert not list(tmp_path.glob("course-drill-*"))
 

@@ -104,13 +104,21 @@ def test_the_pages_commands(tmp_path: Path) -> None:
         "grades.csv", "grades.json", "junit.xml", "feedback", "report.html",
     }  # fmt: skip
     assert json.loads((made.folder / "grades" / "grades.json").read_text())["submissions"][0]["points"] == 3
-    assert "had been graded before" in made.run(plain, lesson=LESSON)
-    # The scheduler is there as soon as it says so; the page leaves that to the reader's eyes.
+    assert "1 had been graded before" in made.run(again.replace(" --force", ""))
+    assert again.endswith(" --force\n")
+    assert dask.count("127.0.0.1:8786") == 2
+
+
+@pytest.mark.classroom
+def test_the_pages_scheduler(tmp_path: Path) -> None:
+    """The page's commands for Dask and --force."""
+    made = Class(tmp_path)
+    class_of(made.folder / "handed-in", {"anna": "solutions"})
+    _, again, dask = page_blocks("Grading with `course grade`")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
-    stops = "trap 'kill $(jobs -p); wait' EXIT\n"
-    said = made.run(stops + dask.replace("8786", port).replace("--output grades", "--output elsewhere"))
-    assert "1 submissions graded." in said
+    dask = dask.replace("8786", port).replace("--no-nanny", f"--no-nanny --local-directory {tmp_path}")
+    assert "1 submissions graded." in made.run(f"trap 'kill -KILL $(jobs -p)' EXIT\n{dask}")
     assert "1 submissions graded." in made.run(again)
 
 
@@ -125,6 +133,7 @@ def test_misuse_is_told_apart(tmp_path: Path) -> None:
     assert all(f"{code}: " in " ".join(said.split()) for code in ("0", "1", "2"))
 
 
+@pytest.mark.classroom
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     """Interrupted while it grades: no process stays, no traceback, and the next run goes on."""
     folder = class_of(tmp_path / "in", {f"learner-{number}": "solutions" for number in range(6)})

@@ -167,7 +167,16 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+# Each takes its whole limit of time; two of the kind run by default.
+_LONG = (
+    "waits for ever", "hangs and catches all", "takes the alarm away", "starts a shell",
+    "returns a coroutine that never ends", "takes memory bit by bit",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.classroom] if kind in _LONG else []) for kind in HOSTILE]
+)
 def test_a_hostile_answer_earns_nothing_and_harms_nobody(grader: Grader, kind: str) -> None:
     """It gets no point and is told why, and the next submission is graded as if nothing had been."""
     mark = only(marked(grader, notebook(HOSTILE[kind])))

@@ -76,8 +76,10 @@ async def test_two_learners_each_with_a_server_of_their_own(hub: TrialHub) -> No
                 addresses |= {each.laddr.ip for each in process.net_connections() if each.status == psutil.CONN_LISTEN}
         assert addresses == {"127.0.0.1"}
         for learner in (one, other):
-            made = [path for path in learner.account.home.rglob("*") if not path.is_symlink()]
-            assert made
+            home = learner.account.home
+            folders = [home / name for name in ("async-database-course", ".cache", ".jupyter-run")]
+            made = [path for folder in folders for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
+            assert stat.S_IMODE(home.stat().st_mode) == 0o700
             assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in made), made
 
         await asyncio.gather(one.logout(), other.stop_server())
