@@ -91,6 +91,7 @@ def test_a_class_from_submissions_to_pages(tmp_path: Path) -> None:
     assert all((output / str(link["href"])).is_file() for link in report("a"))
 
 
+@pytest.mark.classroom
 def test_the_pages_commands(tmp_path: Path) -> None:
     """What INSTRUCTORS.md says about this command, from what nbgrader collected to grades."""
     made = Class(tmp_path)

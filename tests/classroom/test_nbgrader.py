@@ -100,6 +100,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Class:
     return made
 
 
+@pytest.mark.classroom
 @each_lesson
 def test_a_released_lesson_is_the_lesson(released: Class, lesson: Lesson) -> None:
     """Does every cell, starters too, come out of `nbgrader generate_assignment` as it went in?"""
