@@ -61,7 +61,8 @@ async def judge_session_state(slow_query: Any, next_number: Any, total: Any) -> 
 
 
 def _engine(url: URL) -> AsyncEngine:
-    return create_async_engine(url, pool_size=_CALLERS, connect_args={"statement_cache_size": 0})
+    caches = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+    return create_async_engine(url, pool_size=_CALLERS, connect_args=caches)
 
 
 async def _connect(engine: AsyncEngine) -> None:
