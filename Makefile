@@ -16,6 +16,8 @@ endif
 # uv where pip could get it; pip where not, or where uv fails. Both check the hashes in the locks. Like pip, uv is to
 # trust whom the system trusts: else it fails behind a company's own certificates.
 export UV_SYSTEM_CERTS ?= 1
+# Like pip, uv is to compile what it installs: else each kernel and each test that starts first would.
+export UV_COMPILE_BYTECODE ?= 1
 pip = install() { if [ -x $(BIN)/uv ]; then \
 	  $(BIN)/uv pip install --quiet --python $(BIN)/python "$$@" && return; \
 	  echo "uv could not do it; trying pip, which takes some minutes ..."; fi; \
@@ -34,6 +36,9 @@ lab: $(VENV)/.base ## Open the first lesson in JupyterLab (sets up what it needs
 
 update: $(VENV)/.base ## Get the newest version of the course, with your answers kept
 	@$(BIN)/course update $(ARGS)
+
+# Hundreds of processes import course_lib and the tests: compiled once, whatever this variable says.
+test test-long test-lowest: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/.dev ## Run every check of the course (sets up what it needs)
 	@$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 -n auto --maxprocesses=4 --dist loadfile \

@@ -1,5 +1,7 @@
 """What a run of all tests needs: nbval beside the unit tests in one pytest, and a look for servers left behind."""
 
+import atexit
+import gc
 import os
 import re
 import shutil
@@ -14,9 +16,26 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from course_lib.folders import memory_folder
+
 LEFT_BEHIND_SECONDS = 15  # a server's supervisor needs well under one; the machine may be busy
 # Stands at the end of PATH, which a server's supervisor inherits: lessons that are open beside the tests don't count.
 MARK = f"/course-test-run-{os.getpid()}"
+
+
+def use_memory_for_temporary_files() -> None:
+    """Put a run's temporary files, a thousand servers among them, into memory if there is plenty of it."""
+    memory = memory_folder(6 << 30)
+    if memory is None or "TMPDIR" in os.environ:
+        return
+    folder = tempfile.mkdtemp(dir=memory, prefix="course-test-run-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Path(folder).chmod(0o1777)  # as /tmp: PostgreSQL's account and those of sandboxes use it too
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    use_memory_for_temporary_files()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell gives `make test &` an ignored SIGINT. Kernels inherit it, and the tests that interrupt them would wait.
@@ -74,8 +93,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the browser: its tests are few and long, and the last of them would keep one worker busy alone."""
-    items.sort(key=lambda item: "browser" not in item.path.parts)
+    """Begin with what is long and can't be shared out: else the last of it would keep one worker busy alone."""
+    first = ("browser", "solutions", "notebooks", "bad_day")
+    items.sort(
+        key=lambda item: next((place for place, name in enumerate(first) if name in item.path.parts), len(first))
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_what_tests_make() -> None:
+    """Keep the million objects of this process out of the garbage collector, which each check asks three times."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

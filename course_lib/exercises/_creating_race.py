@@ -147,6 +147,9 @@ async def _judge_four(create: Create, table: str, box: Lab) -> None:
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting, timeout=1)
+        for task in done:  # one that failed may hold the lock that the others wait for
+            if (error := task.exception()) is not None and sqlstate(error) in THERE_ALREADY and _unlocks_early(records):
+                raise _unlocks_before_commit() from error
         raise NotYet(
             f"{len(waiting)} of the four workers never came to an end: each waits for something that nobody gives "
             "back. Is the lock released when the transaction ends?",
@@ -167,6 +170,26 @@ async def _judge_four(create: Create, table: str, box: Lab) -> None:
 
 def _asks(record: Record) -> bool:
     return sum(step.locks for step in record.steps) >= _ASKS
+
+
+def _unlocks_early(records: list[Record]) -> bool:
+    """Whether a worker gave its lock back after it had created, before the transaction ended."""
+    for steps in (record.steps for record in records):
+        created = False
+        for step in steps:
+            created = step.kind == "statement" and (created or step.creates)
+            if created and step.unlocks:
+                return True
+    return False
+
+
+def _unlocks_before_commit() -> NotYet:
+    return NotYet(
+        "The lock was given back before the tables were committed. In that moment another worker takes "
+        "it, looks, sees no table and creates. Commit first, or take `pg_advisory_xact_lock`, which ends "
+        "with the transaction.",
+        misconception="unlocks-before-commit",
+    )
 
 
 def _if_not_exists() -> NotYet:
@@ -196,6 +219,8 @@ def _why_they_raced(records: list[Record]) -> NotYet:
             "The lock came after the tables were created. It has to come before `create_all` looks.",
             misconception="locks-after-creating",
         )
+    if _unlocks_early(records):
+        return _unlocks_before_commit()
     taken = {(step.statement, repr(step.parameters)) for record in records for step in record.steps if step.locks}
     if len(taken) > 1:
         return NotYet(
@@ -258,12 +283,7 @@ async def _judge_other_machine(create: Create, steps: list[Step], box: Lab) -> N
         return
     if sqlstate(error) in THERE_ALREADY:
         if any(step.unlocks for step in steps[last:]):
-            raise NotYet(
-                "The lock was given back before the tables were committed. In that moment another worker takes "
-                "it, looks, sees no table and creates. Commit first, or take `pg_advisory_xact_lock`, which ends "
-                "with the transaction.",
-                misconception="unlocks-before-commit",
-            ) from error
+            raise _unlocks_before_commit() from error
         if any(step.locks for step in steps):
             raise NotYet(
                 "A worker of another process, on another machine, took another lock than this one, so they did "

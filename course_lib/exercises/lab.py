@@ -11,7 +11,7 @@ from sqlalchemy import URL
 
 from course_lib.exercises.limits import clock_stopped
 from course_lib.servers import PostgresServer, ServerError
-from course_lib.servers._diagnosis import disk_full_error
+from course_lib.servers._diagnosis import disk_full_error, tail
 
 _server: PostgresServer | None = None
 # Where the servers of this process have their folders, once there was one.
@@ -73,7 +73,10 @@ async def lab() -> AsyncIterator[Lab]:
 
 def full_disk() -> ServerError | None:
     """The error for a disk that filled up under the running server, whose own words a check does not see; or None."""
-    return disk_full_error("", None, _servers) if _servers is not None else None
+    if _servers is None:
+        return None
+    # A server that ends for want of room gives back its own, so its last words count too.
+    return disk_full_error(tail(_server.log()) if _server is not None else "", None, _servers)
 
 
 async def _shared_server() -> PostgresServer:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from course_lib.folders import memory_folder
 from course_lib.grade._messages import receive, send
 from course_lib.lessons import course_root
 from course_lib.servers.binaries import find_postgres
@@ -20,6 +21,7 @@ from course_lib.grade._zygote import main
 del sys.path[0]
 main()
 """
+_ROOM = 4 << 30  # bytes that have to be free for servers in memory; they take 40 MB each
 MEMORY = 1024  # MB for an exercise's process; the forked libraries are a fifth of it
 
 
@@ -44,7 +46,7 @@ class Grader:
             )
         find_postgres()
         # It goes with a killed worker too.
-        self._folder = ScratchFolder(prefix="course-grade-")
+        self._folder = ScratchFolder("course-grade-", memory_folder(_ROOM))
         self._scratch = Path(self._folder.name)
         for folder in (self._scratch, self._scratch.parent):
             folder.chmod(0o711)

@@ -14,13 +14,14 @@ class ScratchFolder(contextlib.AbstractContextManager["ScratchFolder"]):
 
     Args:
         prefix: how its name begins.
+        above: the folder that it is made in; by default where temporary files are.
 
     Attributes:
         name: the folder's path, as text.
     """
 
-    def __init__(self, prefix: str = "course-") -> None:
-        self._guarded = Path(tempfile.mkdtemp(prefix=prefix))
+    def __init__(self, prefix: str = "course-", above: Path | None = None) -> None:
+        self._guarded = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
         self._finalizer = weakref.finalize(self, shutil.rmtree, self._guarded, ignore_errors=True)
         # It has no program to run here: it removes the folder when this process is gone, for whatever reason.
         self._supervisor = Supervisor(self._guarded, Path(), None, None, None)

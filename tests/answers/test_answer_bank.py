@@ -1,6 +1,5 @@
 """Every exercise: does its check accept what is right, name what is wrong, and never blame itself?"""
 
-import gc
 import importlib
 import logging
 import pkgutil
@@ -26,15 +25,6 @@ def exercises() -> dict[str, list[Exercise]]:
 
 
 EXERCISES = exercises()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _only_what_answers_make() -> Iterator[None]:
-    """Keep the million objects of this process out of the garbage collector, which each check asks three times."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def _loggers() -> dict[str, logging.Logger]:
