@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Sequence
 
-_CELL = "text-align: left; vertical-align: top; padding: 0.2em 0.8em"
+_CELL = "text-align: left; vertical-align: top; padding: 0.2em 0.8em; line-height: 1.5"
 _LINE = "border-bottom: 1px solid var(--jp-border-color2, #8a8a8a)"
 
 

@@ -311,7 +311,7 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
     picture = Image.open(io.BytesIO(chart.png))
     assert picture.width == 800
     assert picture.height > 250 * len(names)
-    assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 10
+    assert len(picture.convert("RGBA").getcolors(1 << 20) or ()) > 10
     assert DrillResult((made_run("one", ""),), "").chart().png  # nothing came: an empty picture, not an error
 
 

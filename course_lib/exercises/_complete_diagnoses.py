@@ -12,32 +12,31 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from course_lib.exercises.core import AnswerError, Case, NotAttempted, NotYet, ask, using_answer
-from course_lib.exercises.lab import Lab, lab
+from course_lib.exercises.lab import Lab
 from course_lib.servers import FaultProxy
 
-# So long may a request take after the host has forgotten its connection, in seconds. A right answer needs two: so
-# long asyncpg tries to say goodbye on the old one.
+# So long may a request take after the host has forgotten its connection, in seconds. A right answer needs two at most:
+# so long asyncpg tries to say goodbye on the old one.
 PATIENCE = 6.0
 # So old a connection is made that was idle for five minutes, in seconds. One that is idle for 300 s is older than that.
 FIVE_MINUTES = 300.5
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg2")
 
 
-async def judge_password(shop_engine: Callable[[str], Any]) -> None:
+async def judge_password(shop_engine: Callable[[str], Any], box: Lab) -> None:
     """Configuration 1: a sync URL whose password has characters that are encoded in URLs."""
-    async with lab() as box:
-        role, password = f"shop_{secrets.token_hex(4)}", f"{secrets.token_hex(3)}@/:%41{secrets.token_hex(3)}"
-        admin = await asyncpg.connect(box.server.admin_url.set(drivername="postgresql").render_as_string(False))
+    role, password = f"shop_{secrets.token_hex(4)}", f"{secrets.token_hex(3)}@/:%41{secrets.token_hex(3)}"
+    admin = await asyncpg.connect(box.server.admin_url.set(drivername="postgresql").render_as_string(False))
+    try:
+        await admin.execute(f"create role {role} login password '{password}'")
         try:
-            await admin.execute(f"create role {role} login password '{password}'")
-            try:
-                for scheme in SCHEMES:
-                    where = f"{box.url.host}:{box.url.port}/{box.url.database}"
-                    await _log_in(shop_engine, f"{scheme}://{role}:{quote(password, safe='')}@{where}", password)
-            finally:
-                await _drop(admin, role)
+            for scheme in SCHEMES:
+                where = f"{box.url.host}:{box.url.port}/{box.url.database}"
+                await _log_in(shop_engine, f"{scheme}://{role}:{quote(password, safe='')}@{where}", password)
         finally:
-            await admin.close()
+            await _drop(admin, role)
+    finally:
+        await admin.close()
 
 
 async def _drop(admin: Any, role: str) -> None:
@@ -108,9 +107,9 @@ def _ignores(given: str) -> NotYet:
     )
 
 
-async def judge_idle_time(managed_engine: Callable[[URL], Any]) -> None:
+async def judge_idle_time(managed_engine: Callable[[URL], Any], box: Lab) -> None:
     """Configuration 3: a host that closes idle connections, with and without a word."""
-    async with lab() as box, FaultProxy(box.url) as proxy:
+    async with FaultProxy(box.url) as proxy:
         given = "managed_engine(url)"
         engine = await ask(managed_engine, proxy.url, given=given)
         async_engine(engine, given, 3)
@@ -156,6 +155,7 @@ async def _after_silence(engine: AsyncEngine, proxy: FaultProxy, records: list[A
     for record in records:
         record.starttime -= FIVE_MINUTES
     proxy.black_hole()
+    event.listen(engine.sync_engine, "close", _let_go)
     try:
         async with asyncio.timeout(PATIENCE):
             await backend(engine)
@@ -173,6 +173,15 @@ async def _after_silence(engine: AsyncEngine, proxy: FaultProxy, records: list[A
             misconception="recycles-too-late" if late else "no-recycle",
             case=Case("a request after five idle minutes", "an answer", "none in time"),
         ) from None
+    finally:
+        event.remove(engine.sync_engine, "close", _let_go)
+
+
+def _let_go(connection: Any, record: Any) -> None:
+    """End a forgotten connection once the pool gives it up: its goodbye in vain says nothing about the answer."""
+    transport = getattr(record.driver_connection, "_transport", None)
+    if transport is not None:
+        asyncio.get_running_loop().call_soon(transport.abort)
 
 
 def async_engine(engine: Any, given: str, number: int) -> AsyncEngine:

@@ -10,35 +10,33 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from course_lib.exercises._complete_diagnoses import async_engine, backend
 from course_lib.exercises.core import AnswerError, Case, NotYet, ask, using_answer
-from course_lib.exercises.lab import lab
+from course_lib.exercises.lab import Lab
 
 
-async def judge_environments(engine_for: Callable[[Mapping[str, str]], Any]) -> None:
+async def judge_environments(engine_for: Callable[[Mapping[str, str]], Any], box: Lab) -> None:
     """Configuration 2: one function for development, test and production."""
-    async with lab() as box:
-        real = box.url.render_as_string(hide_password=False)
-        await _in_test(engine_for, {"APP_ENV": "test"})
-        await _in_test(engine_for, {"APP_ENV": "test", "DATABASE_URL": real})
-        for environment in ("production", "development"):
-            given = f'engine_for({{"APP_ENV": "{environment}", "DATABASE_URL": …}})'
-            engine = await _made(engine_for, {"APP_ENV": environment, "DATABASE_URL": real}, given)
-            if engine.url.database != box.url.database or engine.dialect.name != "postgresql":
-                raise NotYet(
-                    f"Configuration 2: in {environment}, `DATABASE_URL` is set, and the engine is for another "
-                    f"database.",
-                    misconception="ignores-the-url",
-                    case=Case(given, "the database of DATABASE_URL", f"another one, on {engine.dialect.name}"),
-                )
-            if environment == "production" and (engine.echo or engine.sync_engine._should_log_info()):
-                raise NotYet(
-                    "Configuration 2: in production each statement is written to the log, with its values. Keep `echo` "
-                    "for development.",
-                    misconception="echo-in-production",
-                    case=Case(given, "echo off", "echo on"),
-                )
-            async with using_answer(f"asking with the engine of {environment}"):
-                await backend(engine)
-            await engine.dispose()
+    real = box.url.render_as_string(hide_password=False)
+    await _in_test(engine_for, {"APP_ENV": "test"})
+    await _in_test(engine_for, {"APP_ENV": "test", "DATABASE_URL": real})
+    for environment in ("production", "development"):
+        given = f'engine_for({{"APP_ENV": "{environment}", "DATABASE_URL": …}})'
+        engine = await _made(engine_for, {"APP_ENV": environment, "DATABASE_URL": real}, given)
+        if engine.url.database != box.url.database or engine.dialect.name != "postgresql":
+            raise NotYet(
+                f"Configuration 2: in {environment}, `DATABASE_URL` is set, and the engine is for another database.",
+                misconception="ignores-the-url",
+                case=Case(given, "the database of DATABASE_URL", f"another one, on {engine.dialect.name}"),
+            )
+        if environment == "production" and (engine.echo or engine.sync_engine._should_log_info()):
+            raise NotYet(
+                "Configuration 2: in production each statement is written to the log, with its values. Keep `echo` "
+                "for development.",
+                misconception="echo-in-production",
+                case=Case(given, "echo off", "echo on"),
+            )
+        async with using_answer(f"asking with the engine of {environment}"):
+            await backend(engine)
+        await engine.dispose()
     for environ in ({}, {"APP_ENV": "development"}):
         given = f"engine_for({environ!r})"
         engine = await _made(engine_for, environ, given)

@@ -73,12 +73,12 @@ async def judge_aws_url(database_url: Callable[[Any, str], Any]) -> None:
     results: list[tuple[object, Parts, list[Parts], str]] = []
     with watched_output() as printed:
         for number, password in enumerate(_passwords()):
-            parts, name = _parts(password), names[number % 2]
+            parts, one = _parts(password), number % 2
             stored = {SHOWN[key]: value for key, value in parts.items()}
             with clock_stopped():
-                _store(client, name, json.dumps({"engine": "postgres", **stored}))
-            given = f"database_url(client, {'ab'[number % 2]!r})"
-            got = await ask(database_url, client, name, given=given)
+                _store(client, names[one], json.dumps({"engine": "postgres", **stored}), new=number < len(names))
+            given = f"database_url(client, {'ab'[one]!r})"
+            got = await ask(database_url, client, names[one], given=given)
             results.append((got, parts, list(earlier), given))
             earlier.append(parts)
     for got, parts, before, given in results:
@@ -86,10 +86,10 @@ async def judge_aws_url(database_url: Callable[[Any, str], Any]) -> None:
     _judge_printed(printed, earlier)
 
 
-def _store(client: Any, name: str, value: str) -> None:
-    try:
+def _store(client: Any, name: str, value: str, *, new: bool) -> None:
+    if new:
         client.create_secret(Name=name, SecretString=value)
-    except client.exceptions.ResourceExistsException:
+    else:
         client.put_secret_value(SecretId=name, SecretString=value)
 
 

@@ -112,10 +112,11 @@ async def locked_between_transactions(call: Awaitable[Any], engine: AsyncEngine,
     With many callers at once, each unlock may happen to reach the connection that has the lock.
     """
     found = False
+    one_by_one = asyncio.Lock()  # the call may have several connections of its own
 
     async def look(begins: bool) -> None:
         nonlocal found
-        async with direct(url) as shop:
+        async with one_by_one:
             held = await shop.fetch(_LOCKS)
         found = found or any(begins or row["xact_start"] is None for row in held)
 
@@ -128,9 +129,10 @@ async def locked_between_transactions(call: Awaitable[Any], engine: AsyncEngine,
     event.listen(engine.sync_engine, "begin", on_begin)
     event.listen(engine.sync_engine, "before_cursor_execute", before_statement)
     try:
-        with contextlib.suppress(Exception):  # with others it went well, so this is not what it is asked for
-            async with asyncio.timeout(_ALONE):
-                await call
+        async with direct(url) as shop:
+            with contextlib.suppress(Exception):  # with others it went well, so this is not what it is asked for
+                async with asyncio.timeout(_ALONE):
+                    await call
     finally:
         event.remove(engine.sync_engine, "begin", on_begin)
         event.remove(engine.sync_engine, "before_cursor_execute", before_statement)

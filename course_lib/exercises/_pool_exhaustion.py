@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import gc
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,36 +80,6 @@ class PoolWatch:
 
     def _engine_disposed(self, engine: Any) -> None:
         self.disposed += 1
-
-
-class Collections:
-    """Counts full garbage collections that the answer asks for.
-
-    Attributes:
-        asked: how many.
-    """
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def __call__(self, phase: str, info: dict[str, int]) -> None:
-        """What Python calls at the start and end of each collection."""
-        self.asked += phase == "start" and info["generation"] == 2
-
-
-@contextmanager
-def only_asked_collections() -> Iterator[Collections]:
-    """Within this block Python collects garbage only if the answer asks for it."""
-    collections = Collections()
-    automatic = gc.isenabled()
-    gc.disable()
-    gc.callbacks.append(collections)
-    try:
-        yield collections
-    finally:
-        gc.callbacks.remove(collections)
-        if automatic:
-            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -259,6 +228,15 @@ async def all_taken(engine: AsyncEngine, limit: int) -> AsyncIterator[list[Async
 
 async def one_too_many(engine: AsyncEngine, limit: int, seconds: float) -> Ending:
     """Ask for a connection while *limit* are taken, and give it back if there is one."""
+    async with asking_for_one_too_many(engine, limit, seconds) as (asking, _):
+        return await asking
+
+
+@asynccontextmanager
+async def asking_for_one_too_many(
+    engine: AsyncEngine, limit: int, seconds: float
+) -> AsyncIterator[tuple[asyncio.Future[Ending], asyncio.Event]]:
+    """Ask for a connection while *limit* are taken: the task that asks, and an event for a connect that it begins."""
     connecting = asyncio.Event()
 
     async def one_more() -> None:
@@ -270,9 +248,12 @@ async def one_too_many(engine: AsyncEngine, limit: int, seconds: float) -> Endin
 
     async with all_taken(engine, limit):
         event.listen(engine.sync_engine, "do_connect", on_connect)
+        asking = asyncio.ensure_future(ending(one_more(), seconds, connecting))
         try:
-            return await ending(one_more(), seconds, connecting)
+            yield asking, connecting
+            await asking
         finally:
+            asking.cancel()
             event.remove(engine.sync_engine, "do_connect", on_connect)
 
 

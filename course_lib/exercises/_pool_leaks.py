@@ -1,18 +1,19 @@
 """The check of exercise 05.2: what a handler holds when it ends, whichever way it ends."""
 
 import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from course_lib.exercises._pool_exhaustion import (
-    Collections,
     admin,
     disposed,
     engine_of,
     is_slip,
     one_too_many,
-    only_asked_collections,
     patience_of,
 )
 from course_lib.exercises._pool_orders import (
@@ -52,6 +53,36 @@ _LEAKS = {
     ),
 }
 _LEAKS[_BETWEEN] = _LEAKS["is cancelled"]
+
+
+class Collections:
+    """Counts full garbage collections that the answer asks for.
+
+    Attributes:
+        asked: how many.
+    """
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        """What Python calls at the start and end of each collection."""
+        self.asked += phase == "start" and info["generation"] == 2
+
+
+@contextmanager
+def only_asked_collections() -> Iterator[Collections]:
+    """Within this block Python collects garbage only if the answer asks for it."""
+    collections = Collections()
+    automatic = gc.isenabled()
+    gc.disable()
+    gc.callbacks.append(collections)
+    try:
+        yield collections
+    finally:
+        gc.callbacks.remove(collections)
+        if automatic:
+            gc.enable()
 
 
 async def judge_orders(make_engine: Any, order: Any, box: Lab) -> None:

@@ -54,6 +54,8 @@ async def judge_patience(make_engine: Any, fetch: Any, box: Lab) -> None:
                 third = await _third(fetch, engine)
             if third.kind == "returned":
                 await _judge_third(engine, third)
+            # Beside the slow query too, and told at its turn.
+            healthy = await _hasty(fetch, engine) if begun and third.kind == "timed out" else None
             slow = await (begun or ending(slow_query, 10))
             cut_off = slow.kind == "timed out" or _stopped_by_the_server(slow)
             if third.kind == "waits":
@@ -76,7 +78,8 @@ async def judge_patience(make_engine: Any, fetch: Any, box: Lab) -> None:
                         "a query, both connections taken", "an error in under 1 s", f"one after {third.counted:.1f} s"
                     ),
                 )
-            await _judge_healthy(fetch, engine)
+            if healthy := healthy if begun else await _hasty(fetch, engine):
+                raise healthy
             if watch.held:
                 raise NotYet(
                     f"After the requests, connections are still checked out: {watch.held}. Close each one.",
@@ -135,6 +138,15 @@ def _judge_error(third: Ending) -> None:
 
 def _stopped_by_the_server(end: Ending) -> bool:
     return isinstance(end.error, DBAPIError) and getattr(end.error.orig, "sqlstate", None) == _QUERY_CANCELED
+
+
+async def _hasty(fetch: Any, engine: AsyncEngine) -> Exception | None:
+    """What went wrong with a request for which a connection comes free after a moment; None if nothing did."""
+    try:
+        await _judge_healthy(fetch, engine)
+    except Exception as error:
+        return error
+    return None
 
 
 async def _judge_healthy(fetch: Any, engine: AsyncEngine) -> None:

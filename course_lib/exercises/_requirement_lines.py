@@ -1,6 +1,7 @@
 """The lines of exercise 01.1: read one by one, each with the machines on which it counts."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from packaging.requirements import Requirement
 
@@ -86,3 +87,27 @@ def _read(line: str) -> Requirement:
 def applies(requirement: Requirement, extra: str, machines: Sequence[Machine]) -> bool:
     marker = requirement.marker
     return marker is None or any(marker.evaluate({"extra": extra, **machine}) for machine in machines)
+
+
+class Need:
+    """A line of a distribution's metadata, which remembers on which machines it counts: each is asked many times."""
+
+    def __init__(self, line: str) -> None:
+        self.requirement = Requirement(line)
+        self._known: dict[tuple[str, ...], bool] = {}
+
+    def applies(self, extra: str, machines: Sequence[Machine]) -> bool:
+        """Whether it counts with this extra ("" for none) on one of the machines."""
+        return self.requirement.marker is None or any(self._applies(extra, machine) for machine in machines)
+
+    def _applies(self, extra: str, machine: Machine) -> bool:
+        key = (extra, *machine.values())
+        if key not in self._known:
+            self._known[key] = applies(self.requirement, extra, (machine,))
+        return self._known[key]
+
+
+@lru_cache(maxsize=200)
+def needs(lines: tuple[str, ...]) -> tuple[Need, ...]:
+    """What a distribution's metadata asks for. The same lines mean the same for as long as a process lives."""
+    return tuple(map(Need, lines))

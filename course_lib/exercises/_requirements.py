@@ -6,13 +6,15 @@ Nothing is downloaded: the metadata of the installed distributions says what eac
 import difflib
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from sqlalchemy import make_url
 
-from course_lib.exercises._requirement_lines import MACHINES, Machine, applies, parsed
+from course_lib.exercises._requirement_lines import MACHINES, Machine, Need, applies, needs, parsed
 from course_lib.exercises.core import Case, NotYet
 
 _NEEDED = ("sqlmodel", "greenlet", "asyncpg", "aiosqlite", "alembic")
@@ -31,6 +33,7 @@ _COURSE = "async-database-course"
 
 __all__ = [
     "arrivals",
+    "look_again",
     "parsed",
     "refuse_missing",
     "refuse_other_drivers",
@@ -53,7 +56,7 @@ def refuse_unknown_name(requirement: Requirement) -> None:
             f"`{name}` is this course, with JupyterLab and a PostgreSQL server. A service lists what it uses itself.",
             misconception="requires-the-course",
         )
-    if version(name) is not None or canonicalize_name(name) in _OTHER_POSTGRESQL_DRIVERS:
+    if _installed(name) is not None or canonicalize_name(name) in _OTHER_POSTGRESQL_DRIVERS:
         return
     module = name.partition(".")[0].replace("-", "_")
     if module in sys.stdlib_module_names:
@@ -101,13 +104,13 @@ def arrivals(wanted: Sequence[Requirement], machines: Sequence[Machine] = MACHIN
         name = canonicalize_name(requirement.name)
         found.setdefault(name, []).append((asker, requirement))
         step = (name, frozenset(requirement.extras))
-        if step in seen or version(name) is None:
+        installed = _installed(name)
+        if step in seen or installed is None:
             continue
         seen.add(step)
-        for line in metadata.requires(name) or []:
-            needed = Requirement(line)
-            if any(applies(needed, extra, machines) for extra in ("", *requirement.extras)):
-                todo.append((name, needed))
+        for need in installed.needs:
+            if any(need.applies(extra, machines) for extra in ("", *requirement.extras)):
+                todo.append((name, need.requirement))
     return found
 
 
@@ -132,14 +135,13 @@ def refuse_other_drivers(arrived: Arrivals) -> None:
 
 def refuse_unknown_extra(requirement: Requirement) -> None:
     """Raise NotYet if the installed version of the package offers no such extra."""
-    if version(requirement.name) is None:
+    installed = _installed(requirement.name)
+    if installed is None:
         return
-    offered = metadata.metadata(requirement.name).get_all("Provides-Extra") or []
-    known = {canonicalize_name(each) for each in offered}
     for extra in sorted(requirement.extras):
-        if canonicalize_name(extra) not in known:
+        if canonicalize_name(extra) not in installed.extras:
             raise NotYet(
-                f"`{requirement.name}` {version(requirement.name)} has no extra `{extra}`. pip only warns about that "
+                f"`{requirement.name}` {installed.version} has no extra `{extra}`. pip only warns about that "
                 "and installs the package without it. Look at the extra's name again.",
                 misconception="unknown-extra",
             )
@@ -164,14 +166,16 @@ def refuse_what_is_not_needed(wanted: list[Requirement]) -> None:
 def refuse_ranges_without_the_installed_version(arrived: Arrivals) -> None:
     """Raise NotYet if a range of the learner's leaves out what is installed, whose metadata this check reads."""
     for name, askers in arrived.items():
-        installed = version(name)
+        installed = _installed(name)
         for asker, requirement in askers:
-            if asker != "you" or installed is None or requirement.specifier.contains(installed, prereleases=True):
+            if asker != "you" or installed is None:
+                continue
+            if requirement.specifier.contains(installed.version, prereleases=True):
                 continue
             others = sorted({f"`{other}` asks for `{each}`" for other, each in askers if other != "you"})
             also = f" Besides, {', '.join(others)}, and all of it must hold at once." if others else ""
             raise NotYet(
-                f"`{requirement}` leaves out {installed}, the version that is installed here.{also} "
+                f"`{requirement}` leaves out {installed.version}, the version that is installed here.{also} "
                 "Widen the range, or leave it out.",
                 misconception="range-leaves-out-installed",
             )
@@ -239,6 +243,30 @@ def _refuse_condition(name: str, machine: Machine, wanted: list[Requirement]) ->
                 "Leave the condition out: the service has to run on any machine.",
                 misconception="excludes-machines",
             )
+
+
+@dataclass(frozen=True)
+class _Installed:
+    """What the metadata of an installed distribution says: its version, its extras and what it asks for."""
+
+    version: str
+    extras: frozenset[str]
+    needs: tuple[Need, ...]
+
+
+@cache
+def _installed(name: str) -> _Installed | None:
+    try:
+        said = metadata.metadata(name)
+    except metadata.PackageNotFoundError:
+        return None
+    extras = frozenset(canonicalize_name(each) for each in said.get_all("Provides-Extra") or [])
+    return _Installed(said["Version"], extras, needs(tuple(metadata.requires(name) or ())))
+
+
+def look_again() -> None:
+    """Read the metadata anew from now on: between two checks, somebody may have installed something."""
+    _installed.cache_clear()
 
 
 def version(name: str) -> str | None:

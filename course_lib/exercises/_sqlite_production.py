@@ -4,15 +4,13 @@ import asyncio
 
 import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from course_lib.exercises._connection_pooling import most_open
 from course_lib.exercises.core import Case, NotYet, using_answer
 from course_lib.exercises.lab import Lab
 
 _KEPT, _MOST = 5, 10
-# So long the eleventh connection must wait, in seconds; a pool that has room opens one in a few hundredths.
-_WAIT = 0.7
 
 
 async def judge_pool(engine: AsyncEngine, box: Lab) -> None:
@@ -21,24 +19,12 @@ async def judge_pool(engine: AsyncEngine, box: Lab) -> None:
     Raises:
         NotYet: it does not, with the reason.
     """
-    opened: list[AsyncConnection] = []
-    seen: set[int] = set()
-    too_many = False
+    limit, opened = await most_open(engine, _MOST + 1)
     try:
+        if limit < _MOST:
+            raise _limits(f"{_MOST} connections at once", "all open", f"{limit} open")
         async with using_answer("opening connections with the engine for production"):
-            for _ in range(_MOST):
-                try:
-                    async with asyncio.timeout(_WAIT * 5):
-                        opened.append(await engine.connect())
-                        seen.add(await _process(opened[-1]))
-                except (TimeoutError, PoolTimeout):
-                    raise _limits(f"{_MOST} connections at once", "all open", f"{len(opened)} open") from None
-            try:
-                async with asyncio.timeout(_WAIT):
-                    opened.append(await engine.connect())
-                too_many = True
-            except (TimeoutError, PoolTimeout):
-                pass
+            seen = {await _process(connection) for connection in opened}
     finally:
         for connection in opened:
             await connection.close()
@@ -49,7 +35,7 @@ async def judge_pool(engine: AsyncEngine, box: Lab) -> None:
             f"pool that keeps {_KEPT}.",
             misconception="no-pool-in-production",
         )
-    if too_many:
+    if limit > _MOST:
         raise _limits("an eleventh connection", "waits", "opened at once")
     if kept != _KEPT:
         raise _limits("all ten given back", f"{_KEPT} kept", f"{kept} kept")
@@ -109,5 +95,5 @@ async def _kept(box: Lab) -> int:
         if now == seen:
             break
         seen = now
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.05 if now == _KEPT else 0.2)
     return seen

@@ -9,10 +9,12 @@ from sqlalchemy import URL
 
 from course_lib.exercises._complete_diagnoses import judge_idle_time, judge_password
 from course_lib.exercises._complete_environments import judge_environments
+from course_lib.exercises._complete_review import review
 from course_lib.exercises._complete_skill import front_matter, what_it_asks
 from course_lib.exercises.core import Case, NotAttempted, NotYet, exercise
+from course_lib.exercises.lab import lab
 from course_lib.exercises.limits import clock_stopped
-from course_lib.review import RULES, Finding, Report, review
+from course_lib.review import RULES, Finding, Report
 from course_lib.servers import find_postgres
 from course_lib.work import WorkFolderError, find_work, read_work, show_work, template
 
@@ -157,9 +159,10 @@ async def q2(
     managed_engine: Callable[[URL], Any],
 ) -> None:
     """12.2: each of the three is run in the situation in which it failed."""
-    await judge_password(shop_engine)
-    await judge_environments(engine_for)
-    await judge_idle_time(managed_engine)
+    async with lab() as box:
+        await judge_password(shop_engine, box)
+        await judge_environments(engine_for, box)
+        await judge_idle_time(managed_engine, box)
 
 
 @exercise(

@@ -34,6 +34,7 @@ from course_lib.exercises.core import AnswerError, Case, NotYet, ask, exercise
 )
 async def q1(requirements: list[str]) -> str | None:
     """Whether the requirements bring the stack that the service needs, and no driver besides it."""
+    judge.look_again()
     wanted = judge.parsed(requirements)
     for each in wanted:
         judge.refuse_unknown_name(each)

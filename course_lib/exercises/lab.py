@@ -42,7 +42,8 @@ class Lab:
         admin = await asyncpg.connect(_plain(self.server.admin_url))
         try:
             count = await admin.fetchval(
-                "select count(*) from pg_stat_activity where datname = $1 and ($2::text is null or state = $2)",
+                "select count(*) from pg_stat_activity where datname = $1 and ($2::text is null or state = $2) "
+                "and backend_type = 'client backend'",  # autovacuum comes to see every database
                 self.url.database,
                 state,
             )

@@ -57,7 +57,7 @@ class LessonReference:
         name: such as "02_url_conversion".
         questions: its exercises, in order.
         cells: source by cell id of all its code cells but the checks; answers hold the starter.
-        imports: what its cells import from the exercises, as "module:name".
+        imports: what its cells import from the course and from IPython, as "module:name".
     """
 
     name: str

@@ -52,7 +52,7 @@ def refused_import(name: str, wanted: Collection[str] | None, allowed: Collectio
     Args:
         name: the module.
         wanted: the names taken from it; None where the module itself is bound.
-        allowed: what the lesson's own cells import from the course itself, as "module:name".
+        allowed: what the lesson's own cells import (see `exercise_imports`), as "module:name".
     """
     if wanted and all(f"{name}:{each}" in allowed for each in wanted):
         return None
@@ -75,9 +75,9 @@ def refused_import(name: str, wanted: Collection[str] | None, allowed: Collectio
 
 
 def exercise_imports(source: str) -> Iterator[str]:
-    """What a lesson's cell imports from the course itself, as "module:name"."""
+    """What a lesson's cell imports from the course itself, or to show something, as "module:name"."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("course_lib."):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("course_lib.", "IPython.")):
             yield from (f"{node.module}:{each.name}" for each in node.names)
 
 

@@ -1,5 +1,6 @@
 """The sandboxed side of servers: `PostgresServer` and `PgBouncer` as checks know them, run by the `_broker`."""
 
+import asyncio
 import base64
 import json
 import os
@@ -65,10 +66,11 @@ class _Instance:
         return str(self._ask(do="state", number=self._number, log=True)["log"])
 
     async def end_process(self, mode: Literal["fast", "immediate"]) -> None:
-        self._ask(do="end", number=self._number, mode=mode)
+        # In a thread: connections notice meanwhile that the server ends them, as they do in a kernel.
+        await asyncio.to_thread(self._ask, do="end", number=self._number, mode=mode)
 
     async def relaunch(self, patience: float = 5.0) -> None:
-        self._ask(do="restart", number=self._number)
+        await asyncio.to_thread(self._ask, do="restart", number=self._number)
 
     def rewrite(self, tls: ServerTLS) -> None:
         self._ask(do="tls", number=self._number, tls=_described(tls))
@@ -78,7 +80,7 @@ class _Instance:
         pass
 
     async def remove(self) -> None:
-        self._ask(do="stop", number=self._number)
+        await asyncio.to_thread(self._ask, do="stop", number=self._number)
 
 
 class _Process:

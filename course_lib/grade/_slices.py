@@ -6,6 +6,7 @@ it. Demonstrations start servers and wait; an answer that uses nothing of them d
 
 import ast
 import builtins
+import itertools
 import re
 import symtable
 import warnings
@@ -182,7 +183,10 @@ def needed(question: Question, cells: Sequence[Cell], lesson: LessonReference) -
     code = [cell for cell in cells if not cell.is_check]
     chosen: dict[int, Cell] = {cell.place: cell for cell in own}
     wanted = [(name, end) for name in question.takes] + [(name, cell.place) for cell in own for name in cell.uses]
-    starters = [make_cell(-1000 + index, source) for index, (_, source) in enumerate(lesson.cells)]
+    # What a lesson defines below an exercise, a kernel has not run when its check comes.
+    answer = f"answer-{question.id.replace('.', '-')}"
+    above = itertools.takewhile(lambda cell: cell[0] != answer, lesson.cells)
+    starters = [make_cell(-1000 + index, source) for index, (_, source) in enumerate(above)]
     asked: set[tuple[str, int]] = set()
     while wanted:
         name, before = wanted.pop()
@@ -201,12 +205,16 @@ def needed(question: Question, cells: Sequence[Cell], lesson: LessonReference) -
 
 
 def _definer(name: str, cells: Iterable[Cell], before: int, exercise: str) -> Cell | None:
-    """The last cell above a place that defines a name; another exercise's answer only where there is no other."""
+    """The last cell above a place that defines a name; another exercise's answer only where there is no other.
+
+    A cell below it counts where there is none above, if it is no exercise's: learners move their helpers.
+    """
     above = [cell for cell in cells if name in cell.binds and cell.place < before]
     own = [cell for cell in above if cell.exercise == exercise]
     free = [cell for cell in above if not cell.exercise]
     last = max([*own, *(cell for cell in free if not own or cell.place > own[-1].place)], key=_place, default=None)
-    return last or max(above, key=_place, default=None) or next((each for each in cells if name in each.binds), None)
+    below = (each for each in cells if name in each.binds and each.exercise in ("", exercise))
+    return last or max(above, key=_place, default=None) or next(below, None)
 
 
 def _place(cell: Cell) -> int:

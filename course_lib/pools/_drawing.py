@@ -6,10 +6,11 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETRIGHTBASE
 from matplotlib.patches import Patch
-from PIL import Image
+from PIL import Image, ImageColor, ImageDraw
 
 from course_lib.pools._recording import ConnectionLife
 from course_lib.pools._rows import Level, Timeline
@@ -36,6 +37,10 @@ _WIDTH = 8.0
 _DPI = 100
 _SMALL = 8
 _LABELLED_ROWS = 24
+_PADDING = 0.1  # inches
+_CORNER = 14  # pixels
+_COLOURS = 96  # enough for flat colours with smooth edges, and half of the size
+_SHADES = 8  # from clear to opaque, along a rounded corner
 
 
 def draw_timeline(timeline: Timeline, title: str) -> bytes:
@@ -211,7 +216,10 @@ def _steps(levels: tuple[Level, ...], end: float) -> tuple[list[float], list[int
 
 
 def _figure(height: float) -> Figure:
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor=_GROUND, layout="constrained")
+    height += 2 * _PADDING
+    left, bottom = _PADDING / _WIDTH, _PADDING / height
+    layout = ConstrainedLayoutEngine(rect=(left, bottom, 1 - 2 * left, 1 - 2 * bottom))
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor=_GROUND, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
@@ -239,10 +247,28 @@ def _legend(axes: Any, keys: list[Any]) -> None:
 
 
 def _png(figure: Figure) -> bytes:
-    drawn = io.BytesIO()
+    drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None})
-    small = io.BytesIO()
-    # 96 colours are enough for flat colours with smooth edges, and take half of the size.
-    picture = Image.open(drawn).convert("RGB").quantize(96, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    picture = Image.open(drawn).convert("RGB")
+    picture = picture.quantize(_COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    _round_corners(picture)
     picture.save(small, format="png", optimize=True)
     return small.getvalue()
+
+
+def _round_corners(picture: Image.Image) -> None:
+    """Cut the corners round, so that on a dark page the light ground looks like a card that somebody laid there."""
+    # Four times as large and back again, for smooth edges.
+    disc = Image.new("L", (8 * _CORNER, 8 * _CORNER))
+    ImageDraw.Draw(disc).ellipse((0, 0, 8 * _CORNER - 1, 8 * _CORNER - 1), fill=_SHADES)
+    disc = disc.resize((2 * _CORNER, 2 * _CORNER), Image.Resampling.BOX)
+    card = Image.new("L", picture.size, _SHADES)
+    for x, right in ((0, 0), (_CORNER, picture.width - _CORNER)):
+        for y, lower in ((0, 0), (_CORNER, picture.height - _CORNER)):
+            card.paste(disc.crop((x, y, x + _CORNER, y + _CORNER)), (right, lower))
+    # Behind the picture's own colours, the palette gets the ground once for each shade.
+    shades = Image.frombytes("P", picture.size, card.point(lambda shade: _COLOURS + shade).tobytes())
+    picture.paste(shades, mask=card.point(lambda shade: 255 * (shade < _SHADES)))
+    own = (picture.getpalette() or [])[: 3 * _COLOURS]
+    picture.putpalette([*own, *[0] * (3 * _COLOURS - len(own)), *ImageColor.getrgb(_GROUND) * _SHADES])
+    picture.info["transparency"] = bytes([255] * _COLOURS + [255 * shade // _SHADES for shade in range(_SHADES)])

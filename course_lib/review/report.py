@@ -163,7 +163,11 @@ class Report:
 
     def _repr_html_(self) -> str:
         rows = [
-            (f"<code>{name}</code>", severity, f"{marked_up(observed)}<br><b>Mend:</b> {marked_up(mend)}")
+            (
+                f"<code style='white-space: nowrap'>{name}</code>",
+                severity,
+                f"{marked_up(observed)}<br><b>Mend:</b> {marked_up(mend)}",
+            )
             for name, severity, observed, mend in self._cells()
         ]
         if not rows:

@@ -71,14 +71,8 @@ class Lab:
         return [url.password for url in urls if url.password]
 
     async def empty(self) -> None:
-        """Drop all tables, so that the next file finds none."""
-        for server in (self.main, self.other):
-            address = server.url.set(drivername="postgresql").render_as_string(hide_password=False)
-            connection = await asyncpg.connect(address)
-            try:
-                await connection.execute("drop schema if exists public cascade; create schema public")
-            finally:
-                await connection.close()
+        """Drop all that a file has made or set in the databases, so that the next one finds nothing of it."""
+        await asyncio.gather(*map(_emptied, (self.main, self.other)))
 
 
 @asynccontextmanager
@@ -150,6 +144,27 @@ async def review(
     except (UnreviewableError, SandboxError) as error:
         return Report(name, False, str(error), (), budget)
     return judging.report(name, source, runs, budget, secrets)
+
+
+async def _emptied(server: PostgresServer) -> None:
+    address = server.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = await asyncpg.connect(address)
+    try:
+        # A transaction that a stopped process has left open would hold its tables.
+        await connection.execute(
+            "select pg_terminate_backend(pid, 2000) from pg_stat_activity "
+            "where usename = current_user and pid <> pg_backend_pid()"
+        )
+        own = await connection.fetch(
+            "select quote_ident(nspname) from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'"
+        )
+        database = await connection.fetchval("select quote_ident(current_database())")
+        await connection.execute(
+            "".join(f"drop schema {name} cascade; " for (name,) in own)
+            + f"create schema public; alter database {database} reset all; alter role current_user reset all"
+        )
+    finally:
+        await connection.close()
 
 
 def _plain(server: PostgresServer) -> URL:

@@ -151,3 +151,11 @@ def without_check(path: Path, exercise: str) -> None:
     gone = exercise_cells(notebook)[exercise, "check"]
     notebook.cells = [cell for cell in notebook.cells if cell is not gone]
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
+
+
+def without_demonstrations(path: Path) -> None:
+    """Delete the cells of a learner's notebook that belong to no exercise, but for the first one: it imports."""
+    notebook = read_notebook(path)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    notebook.cells = [first, *(cell for cell in exercise_cells(notebook).values() if cell is not first)]
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]

@@ -1,5 +1,6 @@
 """`course grade`: from a folder of submissions to points, files and pages."""
 
+import ast
 import csv
 import json
 import os
@@ -21,7 +22,7 @@ from nbgrader_class import Class, page_blocks
 from course_lib.grade import Mark, Result, course_version, write_all
 from course_lib.grade._integrity import Fingerprint
 from course_lib.grade._reference import reference
-from course_lib.grade._refusals import refusal
+from course_lib.grade._refusals import refusal, refused_import
 from course_lib.grade._results import Store, slug
 from course_lib.grade._slices import make_cell, needed
 from course_lib.lessons import cell_source, course_root, lessons
@@ -227,6 +228,29 @@ def test_a_cell_tells_what_it_defines_and_uses() -> None:
     cell = make_cell(0, source)
     assert cell.binds == {"re", "x", "u", "f", "later", "i", "n"}
     assert cell.uses == {"b", "u", "q", "r", "n"}
+
+
+def test_a_name_comes_from_above_or_from_a_helper() -> None:
+    """Not from what a kernel runs only after the check: other exercises' answers and the lesson's cells below it."""
+    lesson = reference()["03_engine_creation"]
+    question = next(each for each in lesson.questions if each.id == "03.2")
+    answer = make_cell(5, "def get_session(engine):\n    return fetch_prices, helper", question.id)
+    below = [make_cell(6, "helper = 1"), make_cell(7, "fetch_prices = 1", "03.4")]
+    assert "fetch_prices" in {name for _, source in lesson.cells for name in make_cell(0, source).binds}
+    assert needed(question, [answer, *below], lesson) == [answer, below[0]]
+    above = make_cell(4, "fetch_prices = 1", "03.1")
+    assert needed(question, [above, answer, *below], lesson) == [above, answer, below[0]]
+
+
+def test_the_lessons_first_cells_may_import_what_they_import() -> None:
+    """An answer that leaves its imports to that cell is right in a notebook."""
+    for lesson in reference().values():
+        for node in ast.walk(ast.parse(lesson.cells[0][1])):
+            if isinstance(node, ast.Import):
+                assert not any(refused_import(each.name, None, lesson.imports) for each in node.names), lesson.name
+            elif isinstance(node, ast.ImportFrom):
+                names = [each.name for each in node.names]
+                assert refused_import(node.module or "", names, lesson.imports) is None, lesson.name
 
 
 def test_a_fingerprint_sees_a_patch_and_its_mending() -> None:

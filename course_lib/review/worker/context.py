@@ -138,7 +138,11 @@ class Context:
         """How many connections the server has, beside the review's own."""
         if not self.is_postgres:
             return len(self.recorder.open)
-        count = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        # Autovacuum comes to see every database, and is no connection.
+        count = (
+            "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() "
+            "and backend_type = 'client backend'"
+        )
         return int(await self.look(count))
 
 
