@@ -62,7 +62,6 @@ def test_each_lesson_is_killed(name: str, here: Place) -> None:
     with Kernel(here) as kernel:
         # What comes after the last check tidies up.
         run_all(kernel, cells[: max(number for number, cell in enumerate(cells) if ".check(" in cell) + 1])
-        print(f"{name}: {[path.name for path in here.temporary]}, {len(kernel.supervisors())} supervisors")
         kill(kernel, here)
     # No block is open between two cells, so that nothing may stay, Python's own folders neither.
     assert here.temporary == before, here.temporary
