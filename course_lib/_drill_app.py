@@ -87,10 +87,14 @@ def told(database: ModuleType) -> Any:
 def hurry_connections(faster: float) -> None:
     """Divide the time-outs of asyncpg by `faster`, for each engine of this process."""
 
+    class Shortened(float):
+        """SQLAlchemy 2.0 hands out the same options for each connection, 2.1 a copy: none is to be divided twice."""
+
     def shorten(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
-        options["timeout"] = float(options.get("timeout") or _CONNECT_TIMEOUT) / faster
-        if options.get("command_timeout") is not None:
-            options["command_timeout"] = float(options["command_timeout"]) / faster
+        options["timeout"] = options.get("timeout") or _CONNECT_TIMEOUT
+        for name in ("timeout", "command_timeout"):
+            if options.get(name) is not None and not isinstance(options[name], Shortened):
+                options[name] = Shortened(float(options[name]) / faster)
 
     event.listen(Engine, "do_connect", shorten)
     # SQLAlchemy gives a connection that it discards 2 s to say goodbye, which takes all of them on a silent network.
