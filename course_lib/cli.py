@@ -1,6 +1,8 @@
 """The `course` command. What a command needs is imported inside it, so that `course --help` is quick."""
 
 import asyncio
+import atexit
+import gc
 import json
 import os
 import subprocess
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from course_lib.standing_server import Standing
 
+atexit.register(gc.freeze)  # a command ends sooner when nobody looks for cycles in all that it has imported
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 _FIRST = "00_start_here.ipynb"
 

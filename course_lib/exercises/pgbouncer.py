@@ -15,7 +15,7 @@ __all__ = ["SIX", "Deployment", "q1", "q2", "q3"]
 
 @exercise(
     "07.1",
-    title="240 jobs through transaction mode",
+    title="120 jobs through transaction mode",
     hints=(
         "Who remembers prepared statements? There are two caches between your code and the server.",
         "A pool class or a name function changes where or how statements are named. What makes asyncpg prepare them "
@@ -26,7 +26,7 @@ __all__ = ["SIX", "Deployment", "q1", "q2", "q3"]
     seconds=20,
 )
 async def q1(make_engine: Callable[[URL, URL], AsyncEngine]) -> None:
-    """07.1: do 240 jobs of three processes get their rows through two server connections?"""
+    """07.1: do 120 jobs of three processes get their rows through two server connections?"""
     await judge_engine(make_engine)
 
 

@@ -12,6 +12,7 @@ _SKIPPED = {"node_modules", "venv", "env", "__pycache__", "site-packages", "buil
 _MOST_FILES = 1000
 _MOST_BYTES = 300_000  # of a file
 _MOST_BYTES_TOGETHER = 10_000_000
+_COURSE = Path(__file__).resolve().parents[1]  # the worker has it, so that nobody's copy is needed
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
 
@@ -80,7 +81,7 @@ def copy(found: dict[Path, str], into: Path) -> None:
 def _module(root: Path, name: str) -> Iterable[Path]:
     if (root / f"{name}.py").is_file():
         yield root / f"{name}.py"
-    if (root / name).is_dir() and not (root / name / "pyvenv.cfg").exists():
+    if (root / name).is_dir() and not (root / name / "pyvenv.cfg").exists() and (root / name).resolve() != _COURSE:
         yield from _files(root / name, below=True)
 
 

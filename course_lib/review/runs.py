@@ -170,8 +170,9 @@ async def run_plans(
 
 def _preloaded(source: SourceFile) -> list[str]:
     """What is imported before the processes are forked off, since most files need it."""
-    names = ["sqlalchemy.ext.asyncio", "asyncpg", "aiosqlite", "pydantic_settings", "sqlmodel"]
-    return names + (["fastapi"] if "fastapi" in source.text else [])
+    names = ["sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.ext.asyncio"]
+    names += ["asyncpg", "aiosqlite", "pydantic_settings", "sqlmodel"]
+    return names + [name for name in ("fastapi", "course_lib.models") if name.partition(".")[0] in source.text]
 
 
 def _job(

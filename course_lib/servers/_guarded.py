@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -226,7 +227,8 @@ class Guarded(ABC):
 
 
 def _free_port() -> int:
-    for port in random.sample(_PORTS, len(_PORTS)):
+    first = random.randrange(len(_PORTS))
+    for port in itertools.chain(_PORTS[first:], _PORTS[:first]):
         with socket.socket() as probe:
             if sys.platform != "win32":
                 # As PostgreSQL does: connections of an earlier server that are still closing are no obstacle.

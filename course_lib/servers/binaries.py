@@ -107,10 +107,15 @@ def find_pgbouncer() -> PgBouncerBinary | None:
 
 def _pgbouncer_at(path: str) -> PgBouncerBinary | None:
     try:
-        output = _run([path, "--version"])
+        return _asked_pgbouncer(path, os.stat(path).st_mtime_ns)  # noqa: PTH116 - what the path leads to
     except (OSError, subprocess.SubprocessError):
         return None
-    match = re.search(r"PgBouncer (\S+)", output, re.IGNORECASE)
+
+
+@lru_cache(maxsize=8)
+def _asked_pgbouncer(path: str, changed: int) -> PgBouncerBinary | None:
+    """What the program says of itself, asked once, and again when it has changed (`changed` only tells them apart)."""
+    match = re.search(r"PgBouncer (\S+)", _run([path, "--version"]), re.IGNORECASE)
     return PgBouncerBinary(Path(path), match.group(1)) if match else None
 
 

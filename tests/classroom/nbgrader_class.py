@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,11 @@ class Class:
         exchange.mkdir()
         exchange.chmod(0o777)
         config.mkdir()
-        (config / "nbgrader_config.py").write_text(f"c = get_config()\nc.Exchange.root = {str(exchange)!r}\n")
+        # A kernel on TCP gets ports that another program can take before it does: once in hundreds of submissions.
+        options = f"c.Exchange.root = {str(exchange)!r}\nc.KernelManager.transport = 'ipc'\n"
+        (config / "nbgrader_config.py").write_text(f"c = get_config()\n{options}")
+        # A socket's path is short: 107 characters on Linux.
+        self.runtime = tempfile.mkdtemp(prefix="nb-")
 
     @property
     def folder(self) -> Path:
@@ -91,6 +96,7 @@ class Class:
             "IPYTHONDIR": str(self.clone / "ipython"),
             "JUPYTER_CONFIG_DIR": str(self.clone / "jupyter"),
             "JUPYTER_DATA_DIR": str(self.clone / "jupyter"),
+            "JUPYTER_RUNTIME_DIR": self.runtime,
             # What `source .venv/bin/activate` does; nbgrader calls `alembic` by its name.
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
