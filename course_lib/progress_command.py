@@ -1,13 +1,14 @@
 """`course progress` and what stands below it. As in `cli.py`, what a command needs is imported inside it."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from course_lib._command import AsJson, fail, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 app = typer.Typer(invoke_without_command=True)
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; for scripts.")]
 
 
@@ -38,7 +38,7 @@ def show(
 
     found = asyncio.run(board())
     if as_json:
-        typer.echo(json.dumps(found.as_dict() | {"file": file()}, indent=2))
+        print_json(found.as_dict() | {"file": file()})
         return
     from rich.console import Console
     from rich.text import Text
@@ -68,17 +68,17 @@ def reset(
     from course_lib.lessons import lessons
 
     if everything == bool(exercises):
-        _refuse("Name exercises, such as `course progress reset 02.1`, or give --all.")
+        fail("Name exercises, such as `course progress reset 02.1`, or give --all.", code=2)
     known = [each for lesson in lessons() for each in lesson.exercises]
     if unknown := [each for each in exercises or [] if each not in known]:
-        _refuse(f"There is no exercise {', '.join(unknown)}. There are {', '.join(known) or 'none'}.")
+        fail(f"There is no exercise {', '.join(unknown)}. There are {', '.join(known) or 'none'}.", code=2)
     what = "all exercises and predictions" if everything else f"exercise {', '.join(exercises or [])}"
     _ask(f"Forget your progress in {what}?", yes)
     done = _run(transfer.reset(None if everything else exercises))
     if as_json:
         backup = str(done.backup) if done.backup else None
         result = {"reset": done.exercises, "removed": done.entries, "backup": backup, "note": done.note}
-        typer.echo(json.dumps(result, indent=2))
+        print_json(result)
         return
     _tell(done.note)
     if done.backup is None:
@@ -104,7 +104,7 @@ def export_progress(
         return
     path = Path(file)
     if path.is_dir():
-        _refuse(f"{file} is a folder. Name a file in it.")
+        fail(f"{file} is a folder. Name a file in it.", code=2)
     replaced = path.exists()
     if replaced:
         _ask(f"{file} is there already. Replace it?", yes)
@@ -117,7 +117,7 @@ def export_progress(
     else:
         transfer.write_new(path, text)
     if as_json:
-        typer.echo(json.dumps({"file": str(path), "entries": entries, "replaced": replaced, "note": note}, indent=2))
+        print_json({"file": str(path), "entries": entries, "replaced": replaced, "note": note})
         return
     _tell(note)
     typer.echo(f"{_count(entries)} written to {file}.")
@@ -135,10 +135,10 @@ def import_progress(
     try:
         document = transfer.read_document(data)
     except transfer.TransferError as error:
-        _fail(f"{'Standard input' if file == '-' else file} can't be imported: {error}")
+        fail(f"{'Standard input' if file == '-' else file} can't be imported: {error}")
     done = _run(transfer.merge(document))
     if as_json:
-        typer.echo(json.dumps({"added": done.added, "known": done.known, "note": done.note}, indent=2))
+        print_json({"added": done.added, "known": done.known, "note": done.note})
         return
     _tell(done.note)
     typer.echo(f"{_count(done.added)} added; {done.known} were there already.")
@@ -178,13 +178,13 @@ def _ask(question: str, yes: bool) -> None:
     if yes:
         return
     if not _is_terminal():
-        _refuse(f"{question} There is nobody to ask here; --yes says yes.")
+        fail(f"{question} There is nobody to ask here; --yes says yes.", code=2)
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort:  # Ctrl-C, which the `course` command tells in its own way
         raise KeyboardInterrupt from None
     if not agreed:
-        _fail("Nothing was changed.")
+        fail("Nothing was changed.")
 
 
 def _is_terminal() -> bool:
@@ -200,7 +200,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or type(error).__name__)
-        _fail(f"{file()} can't be used: {said}. `course doctor` checks folders and disk.")
+        fail(f"{file()} can't be used: {said}. `course doctor` checks folders and disk.")
 
 
 def _count(entries: int) -> str:
@@ -210,13 +210,3 @@ def _count(entries: int) -> str:
 def _tell(note: str) -> None:
     if note:
         typer.echo(f"course: {note}", err=True)
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"course: {message}", err=True)
-    raise typer.Exit(1)
-
-
-def _refuse(message: str) -> NoReturn:
-    typer.echo(f"course: {message}", err=True)
-    raise typer.Exit(2)

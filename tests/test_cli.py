@@ -250,7 +250,7 @@ def test_db_psql(database: Database) -> None:
 def test_db_psql_gives_no_password_away(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is the password in psql's environment, and not in its arguments?"""
     became: list[tuple[list[str], dict[str, str]]] = []
-    monkeypatch.setattr("course_lib.cli._become", lambda *call: became.append(call))
+    monkeypatch.setattr("course_lib.db_command.become", lambda *call: became.append(call))
     assert database.run("psql", "-c", "select 1").exit_code == 0
     ((command, environment),) = became
     assert command[1:] == ["-c", "select 1"]
@@ -317,7 +317,7 @@ def commands(monkeypatch: pytest.MonkeyPatch, root: Path) -> list[list[str]]:
     def become(command: list[str], environment: object = None) -> None:
         became.append(command)
 
-    monkeypatch.setattr("course_lib.cli._become", become)
+    monkeypatch.setattr("course_lib.cli.become", become)
     monkeypatch.setenv("COURSE_ROOT", str(root))
     monkeypatch.chdir(root)
     return became
