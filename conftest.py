@@ -42,6 +42,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+gc.disable()  # until all tests are collected
+
+
 def servers_of_this_run() -> list[psutil.Process]:
     """The supervisors of course servers that this run started and that outlive it: not those that end with it."""
     found = []
@@ -90,6 +93,12 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
     """See `ByFileOrExercise`; pytest-xdist's own `loadgroup` does nothing with pytest 9.2 (measured)."""
     return ByFileOrExercise(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from now on: while tests are imported and collected there is hardly any, and much to look at."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

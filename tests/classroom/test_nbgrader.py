@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from bank import answers
-from nbgrader.nbgraderformat import MetadataValidator
 from nbgrader_class import (
     PAGE_LESSON,
     Class,
@@ -63,6 +62,8 @@ def bank_answer(lesson: Lesson, identity: str, status: str) -> str:
 @each_lesson
 def test_the_metadata_is_what_nbgrader_wants(lesson: Lesson, folder: str) -> None:
     """Is each check a locked cell worth one point, and each answer a cell that nbgrader leaves alone?"""
+    from nbgrader.nbgraderformat import MetadataValidator  # takes as long to import as the rest of the file to run
+
     notebook = read(folder, lesson.name)
     MetadataValidator().validate_nb(notebook)
     marked = [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
