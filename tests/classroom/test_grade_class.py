@@ -149,7 +149,7 @@ def test_the_answer_bank_gets_what_its_checks_say(handed_in: Any, lesson: str) -
 def test_the_grades_are_nbgraders(classroom: Class, handed_in: Any, lesson: str) -> None:
     """The whole bank, graded by both: a wrong answer earns nothing, and the right ones beside it earn all."""
     given, ours = handed_in(lesson)
-    classroom.run(page_blocks("Grade")[0], lesson=lesson)
+    classroom.grade(lesson)
     theirs = {learner: classroom.points(learner, lesson) for learner in given}
     wrong = [
         (str(submission.answers[exercise]), learner, points, ours[learner][exercise].points, theirs[learner][exercise])

@@ -1,16 +1,21 @@
 """Lesson 12: is what it builds and solves course_lib/database.py itself, and what does its first check tell?"""
 
 import ast
+import asyncio
 import inspect
+from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from course_lib import database
+from course_lib.exercises import _complete_review as kept_review
 from course_lib.exercises import complete_configuration as lesson
 from course_lib.exercises.core import NotYet
 from course_lib.lessons import cell_source, course_root
 from course_lib.review import RULES, Finding, Report
+from course_lib.servers import PostgresServer
 from course_lib.work import template, work_file
 
 # What stands in the file and not in a step: the lesson's first cell imports, and its cells make engines of their own.
@@ -106,3 +111,46 @@ async def test_without_a_server_it_is_nobodys_mistake(monkeypatch: pytest.Monkey
     monkeypatch.setenv("COURSE_POSTGRES_BIN", "/nonexistent")
     outcome = await lesson.q1.check(work_file("database.py", "x = 1\n"))
     assert outcome.status == "checker_error" and "needs a real server" in outcome.message
+
+
+async def test_what_it_could_not_tell_is_reviewed_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a server may be late: a right answer is not refused for that, and a wrong one not twice."""
+    doubtful, clear, gap = (made_report(one_engine=outcome) for outcome in ("cannot_tell", "ok", "gap"))
+    for reports, verdict in (([doubtful, clear], "correct"), ([doubtful, doubtful], "not_yet"), ([gap], "not_yet")):
+        given = iter(reports)
+
+        async def review(path: Path, given: object = given) -> Report:
+            return next(given)  # type: ignore[call-overload,no-any-return]
+
+        monkeypatch.setattr(lesson, "review", review)
+        assert (await lesson.q1.check(work_file("database.py", "x = 1\n"))).status == verdict
+        assert next(given, None) is None
+
+
+def process_of(server: PostgresServer) -> psutil.Process:
+    return psutil.Process(int((server.data_folder / "data" / "postmaster.pid").read_text().splitlines()[0]))
+
+
+def test_its_servers_stay_as_long_as_they_can() -> None:
+    """Checks of one kernel share them; after a crash, and in another event loop, there are others, and no error."""
+
+    async def right() -> kept_review._Kept:
+        outcome = await lesson.q1.check(work_file("database.py", inspect.getsource(database)))
+        assert outcome.status == "correct", outcome
+        assert kept_review._kept is not None
+        return kept_review._kept
+
+    async def first_loop() -> tuple[kept_review._Kept, psutil.Process]:
+        first = await right()
+        assert await right() is first
+        crashed = process_of(first.lab.other)
+        crashed.kill()
+        psutil.wait_procs([crashed], 10)
+        second = await right()
+        assert second is not first
+        return second, process_of(second.lab.main)
+
+    second, server = asyncio.run(first_loop())
+    third = asyncio.run(right())
+    assert third is not second
+    assert psutil.wait_procs([server], 10)[1] == []
