@@ -81,8 +81,16 @@ def _file() -> NotYet:
 async def _expect_no_file(engine: AsyncEngine) -> None:
     async with using_answer("opening a connection with your engine"), engine.connect() as connection:
         files = [row[2] for row in await connection.execute(text("pragma database_list"))]
+        # The journal of a database in memory is in memory too, or off: https://www.sqlite.org/pragma.html
+        journal = await connection.scalar(text("pragma journal_mode"))
     if any(map(_is_file, files)):
         raise _file()
+    if journal not in ("memory", "off"):
+        raise NotYet(
+            "A database with an empty name is in a temporary file, which SQLite removes in the end. In memory it is "
+            "called `:memory:`; `sqlite+aiosqlite://` without a name means the same.",
+            misconception="leaves-a-file",
+        )
 
 
 def _is_file(name: str) -> bool:

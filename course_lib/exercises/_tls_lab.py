@@ -3,8 +3,8 @@
 import os
 import ssl
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,20 @@ def trusts_others(argument: Any, ca_file: str) -> bool:
         return False
     loaded = set(ssl.SSLContext.get_ca_certs(argument, binary_form=True))
     return bool(loaded - set(ssl.create_default_context(cafile=ca_file).get_ca_certs(binary_form=True)))
+
+
+@contextmanager
+def folders_of_authorities() -> Iterator[list[Any]]:
+    """Notes the folders that contexts are told to trust: OpenSSL looks into them later, so no list has them yet."""
+    found: list[Any] = []
+    original = ssl.SSLContext.load_verify_locations
+
+    def load(context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        found.extend([capath] if capath is not None else [])
+        original(context, cafile, capath, cadata)
+
+    with patch.object(ssl.SSLContext, "load_verify_locations", load):
+        yield found
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from course_lib.exercises._tls_lab import (
     OTHER_HOST,
     REFUSED,
     TLSLab,
+    folders_of_authorities,
     tls_lab,
     tls_variables,
     trusts_others,
@@ -53,8 +54,9 @@ async def q1(tls_argument: Callable[[str], Any]) -> None:
         first_file = lab.file_of(ours, f"{secrets.token_hex(4)}.pem")
         second_file = lab.file_of(second, f"{secrets.token_hex(4)}.pem")
         before = tls_variables()
-        first = await _argument(tls_argument, first_file)
-        more = trusts_others(first, first_file)
+        with folders_of_authorities() as folders:
+            first = await _argument(tls_argument, first_file)
+        more = bool(folders) or trusts_others(first, first_file)
         other = await _argument(tls_argument, second_file)
         _unchanged(before)
         found = {NO_TLS: await lab.outcome(first, without_tls=True)}

@@ -391,6 +391,35 @@ async def engine_for_tests():
     await engine.dispose()
 
 
+# %% wrong: leaves-a-file | temporary file
+# SQLite's private database, and a connection function hides its name
+import aiosqlite
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import StaticPool
+
+
+def engine_for_tests():
+    async def connect():
+        return await aiosqlite.connect("")
+
+    return create_async_engine("sqlite+aiosqlite://", async_creator=connect, poolclass=StaticPool)
+
+
+# %% right: a memory database without a journal
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def engine_for_tests():
+    engine = create_async_engine("sqlite+aiosqlite://")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def faster(connection, _):
+        connection.execute("pragma journal_mode = off")
+
+    return engine
+
+
 # %% error: Invalid argument(s) 'ehco'
 from sqlalchemy.ext.asyncio import create_async_engine
 

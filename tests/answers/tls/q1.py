@@ -332,6 +332,15 @@ def tls_argument(ca_file):
     return context
 
 
+# %% wrong: trusts-public-authorities | beside the file
+# the system's folder, of which OpenSSL reads a file when it needs one
+import ssl
+
+
+def tls_argument(ca_file):
+    return ssl.create_default_context(cafile=ca_file, capath="/etc/ssl/certs")
+
+
 # %% wrong: hides-a-broken-file | let the error out
 import ssl
 
