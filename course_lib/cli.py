@@ -128,6 +128,8 @@ def lab(
 
     Further arguments go to JupyterLab.
     """
+    import zmq
+
     from course_lib import folders
     from course_lib.lessons import course_root
 
@@ -144,6 +146,9 @@ def lab(
         # It would end its log with a list of twenty language servers that nobody needs here.
         "--LanguageServerManager.autodetect": "False",
     }
+    if zmq.has("curve"):
+        # Between JupyterLab and its kernels too nobody reads along; without it each kernel warns in the terminal.
+        options["--KernelManager.transport_encryption"] = "auto"
     if (root / "notebooks" / _FIRST).is_file():
         options["--LabApp.default_url"] = f"/lab/tree/notebooks/{_FIRST}"
     if port is not None:

@@ -332,6 +332,7 @@ def test_lab_passes_arguments_on(commands: list[list[str]], monkeypatch: pytest.
     assert command[1:3] == ["-m", "jupyterlab"] and command[-2:] == ["--LabApp.default_url=/lab", "--debug"]
     assert sum("default_url" in each for each in command) == 1
     assert "--ServerApp.ip=127.0.0.1" in command and "--no-browser" not in command
+    assert "--KernelManager.transport_encryption=auto" in command
     assert ("--allow-root" in command) == (hasattr(os, "geteuid") and os.geteuid() == 0)
 
 

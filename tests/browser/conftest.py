@@ -69,6 +69,7 @@ def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root"]
     command += [f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0"]
     command += ["--LabApp.expose_app_in_browser=True"]  # to switch the theme
+    command += ["--KernelManager.transport_encryption=auto"]  # as `course lab` has it
     log = home / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
