@@ -156,7 +156,8 @@ class TrialHub:
         if reason := what_is_missing():
             raise RuntimeError(reason)
         with contextlib.ExitStack() as stack:
-            self._folder = Path(tempfile.mkdtemp(prefix="hub-"))
+            # Not in TMPDIR, which may be deep: the sockets of kernels lie below it, with at most 107 characters a path.
+            self._folder = Path(tempfile.mkdtemp(prefix="hub-", dir="/tmp"))
             stack.callback(shutil.rmtree, self._folder)
             self._folder.chmod(0o711)
             homes, self._own = self._folder / "h", self._folder / "hub"
