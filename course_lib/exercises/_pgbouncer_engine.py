@@ -101,11 +101,17 @@ async def judge_engine(make_engine: Any) -> None:
                 "and were tried again. With the right setting none fails.",
                 misconception="tries-again",
             )
-        await _judge_migration(await make(), box)
+        await _judge_migration(await make(), box, connects_itself=set(settings) == {_AUTOCOMMIT})
 
 
-async def _judge_migration(engine: AsyncEngine, box: Lab) -> None:
+async def _judge_migration(engine: AsyncEngine, box: Lab, *, connects_itself: bool) -> None:
     """Is a column read right after a migration has changed its type, by a connection that has read it before?"""
+    advice = (
+        "With `async_creator` it can't be told `prepared_statement_cache_size`: let SQLAlchemy connect, with "
+        "`connect_args`, and set that to 0 too."
+        if connects_itself
+        else "Set `prepared_statement_cache_size` to 0 too."
+    )
 
     async def read() -> Any:
         async with using_answer("reading a table with your engine"), engine.connect() as connection:
@@ -124,7 +130,7 @@ async def _judge_migration(engine: AsyncEngine, box: Lab) -> None:
         raise NotYet(
             "All jobs got their rows. Then a migration made a column a `double precision`, and your engine went on "
             "reading a `bigint`, without an error: SQLAlchemy has a cache of its own, which remembers the types of "
-            "columns. Set `prepared_statement_cache_size` to 0 too.",
+            f"columns. {advice}",
             misconception="remembers-types",
             case=Case("the number 7, after the migration", "7.0", repr(number)),
         )

@@ -49,7 +49,9 @@ IMPORTED_ABOVE: dict[str, tuple[str, str | None]] = {
 
 
 def expected(answer: bank.Answer) -> tuple[str, str | None]:
-    """The verdict and the misconception that an answer gets in a notebook."""
+    """The verdict and the misconception that an answer gets in a notebook; `course grade` lets none import pytest."""
+    if "import pytest\n" in answer.source:
+        return "refused", None
     return IMPORTED_ABOVE.get(str(answer), (answer.status, answer.misconception))
 
 

@@ -16,7 +16,7 @@ def make_engine(url, session_url):
     return create_async_engine(url, poolclass=NullPool, connect_args={"statement_cache_size": 0})
 
 
-# %% wrong: remembers-types | remembers the types of columns
+# %% wrong: remembers-types | Set `prepared_statement_cache_size`
 from sqlalchemy.ext.asyncio import create_async_engine
 
 
@@ -24,7 +24,7 @@ def make_engine(url, session_url):
     return create_async_engine(url, connect_args={"statement_cache_size": 0})
 
 
-# %% wrong: remembers-types | prepared_statement_cache_size
+# %% wrong: remembers-types | With `async_creator` it can't be told
 import asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 
