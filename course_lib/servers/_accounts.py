@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from course_lib.servers._errors import ServerError
 
+_reached: set[tuple["Account", Path]] = set()  # not asked again: each server's start would ask five times
 # `nobody` exists everywhere; the others are for containers that map only a few accounts.
 _USUAL_ACCOUNTS = ("nobody", "postgres", "_postgres", "daemon")
 
@@ -35,9 +37,14 @@ def server_account() -> Account | None:
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
+    return _usable_account(os.environ.get("COURSE_POSTGRES_USER"))
+
+
+@lru_cache(maxsize=4)
+def _usable_account(chosen: str | None) -> Account:
+    """The account, once it has run a program; what was found is not tried again in this process, an error is."""
     import pwd
 
-    chosen = os.environ.get("COURSE_POSTGRES_USER")
     reasons = []
     for name in (chosen,) if chosen else _USUAL_ACCOUNTS:
         try:
@@ -91,6 +98,11 @@ def can_reach(account: Account | None, path: Path) -> bool:
     """Whether ``account`` can enter the folder (or execute the program) at ``path``."""
     if account is None:
         return os.access(path, os.X_OK)
+    if (account, path) in _reached:
+        return True
     # Asking a process of that account also sees access lists and mount options.
     command = ["/bin/sh", "-c", 'test -x "$1"', "sh", str(path)]
-    return subprocess.run(command, check=False, cwd="/", **run_as(account)).returncode == 0
+    if subprocess.run(command, check=False, cwd="/", **run_as(account)).returncode != 0:
+        return False
+    _reached.add((account, path))
+    return True

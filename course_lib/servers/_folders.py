@@ -28,6 +28,9 @@ if sys.platform != "win32":
 _SHARED = ("/tmp", "/var/tmp")  # noqa: S108 - what lies there is trusted only after a look at its owner
 _GRACE = 10.0  # seconds a new folder may be without a lock: its maker needs milliseconds to take it
 
+# What an account could run; it is not tried again at each start of a server.
+_tried: set[tuple[PostgresBinaries, Account]] = set()
+
 
 def base_folder(account: Account | None) -> Path:
     """The first folder that this process can write and ``account`` can reach.
@@ -196,6 +199,8 @@ def runnable_binaries(binaries: PostgresBinaries, account: Account | None) -> Po
 
 
 def _runs(binaries: PostgresBinaries, account: Account) -> bool:
+    if (binaries, account) in _tried:
+        return True
     for name in ("postgres", "initdb"):
         command = [str(binaries.program(name)), "--version"]
         try:
@@ -205,7 +210,10 @@ def _runs(binaries: PostgresBinaries, account: Account) -> bool:
         except (OSError, subprocess.SubprocessError):
             return False
     # The programs load these at run time.
-    return all(can_reach(account, binaries.folder.parent / name) for name in ("lib", "share"))
+    if not all(can_reach(account, binaries.folder.parent / name) for name in ("lib", "share")):
+        return False
+    _tried.add((binaries, account))
+    return True
 
 
 def _copy_of(binaries: PostgresBinaries, base: Path, refused: list[str]) -> PostgresBinaries | None:
