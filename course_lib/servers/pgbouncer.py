@@ -219,7 +219,14 @@ class PgBouncer:
         secrets = await _stored_secrets(self._server)
         secrets[CONSOLE_USER] = scram_verifier(self._password)
         port = self._server.port
-        self._instance = await asyncio.to_thread(PgBouncerInstance, self._binary, self._settings, port, secrets)
+        making = asyncio.ensure_future(
+            asyncio.to_thread(PgBouncerInstance, self._binary, self._settings, port, secrets)
+        )
+        try:
+            self._instance = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(_abandon_made)  # the thread goes on
+            raise
         await self._instance.event()
         await self._instance.launch(self._wanted_port)
 
@@ -247,6 +254,11 @@ class PgBouncer:
                 f"The end of its log:\n{tail(self.log())}"
             )
         return instance
+
+
+def _abandon_made(making: "asyncio.Future[PgBouncerInstance]") -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().abandon()
 
 
 async def _stored_secrets(server: PostgresServer) -> dict[str, str]:

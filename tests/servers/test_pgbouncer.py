@@ -253,10 +253,12 @@ def test_an_ordinary_account_can_have_one(open_folder: Path) -> None:
     assert wait_until(lambda: all_gone(processes) and not any(map(Path.exists, folders)), GONE_SECONDS)
 
 
-async def test_a_cancelled_start_leaves_nothing(server: PostgresServer, servers_home: Path) -> None:
+@pytest.mark.parametrize("seconds", [0.005, 0.01, 0.015, 0.02, 0.03])
+async def test_a_cancelled_start_leaves_nothing(server: PostgresServer, servers_home: Path, seconds: float) -> None:
+    """Wherever the cancellation finds it, also while a thread writes its files."""
     before = set(servers_home.glob("cache/postgres/servers/*"))
     task = asyncio.ensure_future(PgBouncer.start(server))
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(seconds)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
