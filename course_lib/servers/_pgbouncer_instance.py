@@ -10,7 +10,7 @@ from typing import Literal
 
 import psutil  # type: ignore[import-untyped]
 
-from course_lib.servers._accounts import can_reach, server_account
+from course_lib.servers._accounts import Account, can_reach, server_account
 from course_lib.servers._diagnosis import disk_full_error, tail
 from course_lib.servers._errors import MissingBinaryError, PortTakenError, ServerError, SettingError
 from course_lib.servers._folders import base_folder, remove_abandoned
@@ -70,10 +70,28 @@ def check_settings(settings: Mapping[str, object], binary: PgBouncerBinary) -> d
     return checked
 
 
+def find_place(binary: PgBouncerBinary) -> tuple[Path, Account | None]:
+    """Find the folder of servers and the account for the program, and tidy up after servers that died.
+
+    Raises:
+        ServerError: something is missing; the subclasses say what.
+    """
+    account = server_account()
+    if not can_reach(account, binary.path):
+        raise MissingBinaryError(
+            f"The account {account.name if account else 'of this user'!r} cannot run {str(binary.path)!r}, and "
+            "PgBouncer does not run as root. Install it for all users, or start JupyterLab as an ordinary user."
+        )
+    base = base_folder(account)
+    remove_abandoned(base)
+    return base, account
+
+
 class PgBouncerInstance(Guarded):
     """A PgBouncer's folder with the supervisor that guards it. Making one starts nothing yet.
 
     Args:
+        place: from `find_place`.
         binary: the program.
         settings: checked settings, pool mode among them.
         server_port: the port of the PostgreSQL server behind it, on loopback.
@@ -83,16 +101,14 @@ class PgBouncerInstance(Guarded):
     name = "PgBouncer"
 
     def __init__(
-        self, binary: PgBouncerBinary, settings: Mapping[str, Setting], server_port: int, secrets: Mapping[str, str]
+        self,
+        place: tuple[Path, Account | None],
+        binary: PgBouncerBinary,
+        settings: Mapping[str, Setting],
+        server_port: int,
+        secrets: Mapping[str, str],
     ) -> None:
-        account = server_account()
-        if not can_reach(account, binary.path):
-            raise MissingBinaryError(
-                f"The account {account.name if account else 'of this user'!r} cannot run {str(binary.path)!r}, and "
-                "PgBouncer does not run as root. Install it for all users, or start JupyterLab as an ordinary user."
-            )
-        base = base_folder(account)
-        remove_abandoned(base)
+        base, account = place
 
         def files(folder: Path) -> dict[str, bytes]:
             return {

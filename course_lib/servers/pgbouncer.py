@@ -12,7 +12,7 @@ from course_lib.servers._diagnosis import tail
 from course_lib.servers._errors import MissingBinaryError, ServerCrashedError, ServerError, SettingError
 from course_lib.servers._guarded import HOST
 from course_lib.servers._pgbouncer_admin import ConnectionRow, PoolRow, StatsRow, ask_console
-from course_lib.servers._pgbouncer_instance import CONSOLE_USER, PgBouncerInstance, Setting, check_settings
+from course_lib.servers._pgbouncer_instance import CONSOLE_USER, PgBouncerInstance, Setting, check_settings, find_place
 from course_lib.servers._scram import new_password, scram_verifier
 from course_lib.servers.binaries import PgBouncerBinary, find_pgbouncer
 from course_lib.servers.postgres import PostgresServer
@@ -219,14 +219,9 @@ class PgBouncer:
         secrets = await _stored_secrets(self._server)
         secrets[CONSOLE_USER] = scram_verifier(self._password)
         port = self._server.port
-        making = asyncio.ensure_future(
-            asyncio.to_thread(PgBouncerInstance, self._binary, self._settings, port, secrets)
-        )
-        try:
-            self._instance = await asyncio.shield(making)
-        except asyncio.CancelledError:
-            making.add_done_callback(_abandon_made)  # the thread goes on
-            raise
+        place = await asyncio.to_thread(find_place, self._binary)
+        # In no thread: what one makes after a cancellation would be in nobody's hands.
+        self._instance = PgBouncerInstance(place, self._binary, self._settings, port, secrets)
         await self._instance.event()
         await self._instance.launch(self._wanted_port)
 
@@ -254,11 +249,6 @@ class PgBouncer:
                 f"The end of its log:\n{tail(self.log())}"
             )
         return instance
-
-
-def _abandon_made(making: "asyncio.Future[PgBouncerInstance]") -> None:
-    if not making.cancelled() and making.exception() is None:
-        making.result().abandon()
 
 
 async def _stored_secrets(server: PostgresServer) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """PgBouncer in front of a server: what it gives, what it refuses, and that nothing of it stays."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -255,13 +256,13 @@ def test_an_ordinary_account_can_have_one(open_folder: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0.005, 0.01, 0.015, 0.02, 0.03])
 async def test_a_cancelled_start_leaves_nothing(server: PostgresServer, servers_home: Path, seconds: float) -> None:
-    """Wherever the cancellation finds it, also while a thread writes its files."""
+    """Wherever the cancellation finds it, also while a thread is at work for it."""
     before = set(servers_home.glob("cache/postgres/servers/*"))
     task = asyncio.ensure_future(PgBouncer.start(server))
     await asyncio.sleep(seconds)
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    with contextlib.suppress(asyncio.CancelledError):
+        await (await task).stop()  # it was quicker
     assert wait_until(lambda: set(servers_home.glob("cache/postgres/servers/*")) <= before, GONE_SECONDS)
 
 
