@@ -147,7 +147,7 @@ async def test_statements_run_after_a_restart_of_their_backends(load: Load, serv
             for backend in mine:
                 await connection.execute(text(f"SELECT pg_terminate_backend({backend}, 5000)"))
         await killer.dispose()
-        await asyncio.sleep(0.2)  # a ping that meets the server's last words fails on SQLAlchemy 2.0 with asyncpg 0.30
+        await asyncio.sleep(0.2)  # on SQLAlchemy 2.0 a ping that meets the last words of a backend fails
         async for session in database.get_session():
             assert (await session.exec(text("SELECT pg_backend_pid()"))).scalar() not in mine
 
