@@ -158,7 +158,8 @@ async def test_a_moved_slider_changes_the_real_pool_and_load(server: PostgresSer
     monitor.pool_size, monitor.max_overflow = 3, 1
     assert len(await backends(server, 4)) == 4
     await until(lambda: pool_of(monitor).overflow == 1)
-    assert [letter for letter, _, _ in monitor.picture["cells"]] == ["U", "U", "U", "O"]
+    # Until they are open they stand there as being opened.
+    await until(lambda: [letter for letter, _, _ in monitor.picture["cells"]] == ["U", "U", "U", "O"])
     assert len(await backends(server, 4)) == 4  # the first engine's connections are closed
     monitor.concurrency = 2
     await until(lambda: pool_of(monitor).waiting == 0 and pool_of(monitor).in_use <= 2)
